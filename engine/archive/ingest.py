@@ -1,0 +1,210 @@
+"""Take an export's conversations into the studio: what is new, and nothing twice.
+
+The first import of a source writes straight into the studio's tables. A later one is first staged in
+temporary tables, which needs no lock on the studio; `merge` then takes it over. Both are one
+transaction, so an import that is cancelled or killed leaves the studio as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from engine.archive.first_import import first_import
+from engine.archive.merge import Origin, merge
+from engine.archive.message_rows import Row, batches, storable
+from engine.archive.studio import Studio, connect, explained
+from engine.conversation import Conversation
+from engine.errors import StudioError
+
+PROGRESS_SECONDS = 0.1
+
+STAGING = (
+    """CREATE TEMP TABLE staged_conversations (
+        n INTEGER PRIMARY KEY, key TEXT, title TEXT, is_group INTEGER, section TEXT, id INTEGER)""",
+    """CREATE TEMP TABLE staged_senders (
+        n INTEGER PRIMARY KEY, key TEXT, name TEXT, is_owner INTEGER, id INTEGER)""",
+    "CREATE TEMP TABLE staged_participants (conversation INTEGER, sender INTEGER, place INTEGER)",
+    """CREATE TEMP TABLE staged_messages (
+        conversation INTEGER, key TEXT, sender INTEGER, time INTEGER, seq INTEGER, kind TEXT, text TEXT,
+        words INTEGER, reactions TEXT, attachments TEXT, edited INTEGER, reply_to TEXT)""",
+)
+
+
+class Report(Protocol):
+    """What an import's report must have to be filled in here (engine.importers.ImportReport)."""
+
+    kept: int
+    already_there: int
+    owner: str | None
+    warnings: list[str]
+
+
+R = TypeVar("R", bound=Report)
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error
+    pass
+
+
+async def ingest(
+    studio: Studio,
+    *,
+    source: str,
+    importer: str,
+    path: str,
+    conversations: Iterator[Conversation],
+    report: R,
+    owner: str | None = None,
+    progress: Callable[[R], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> None:
+    """Add the conversations of one export to the source named `source`.
+
+    conversations: read once, in order, in a worker thread; so may each one's messages be.
+    report: already_there is filled in here, kept and owner are the importer's; owner is read after
+    the last conversation. owner: whose export it is, where the user says so; it wins over the report.
+    progress: called from the event loop, ten times a second at most. cancelled: asked in the worker
+    thread at every batch. A message that is there already is brought up to date where it differs.
+
+    Raises StudioError where it was cancelled or the studio could not be written; then, and when the
+    task is cancelled, the studio is as it was.
+    """
+    stop = threading.Event()
+
+    def check() -> None:
+        if stop.is_set() or (cancelled is not None and cancelled()):
+            raise _Stopped
+
+    def origin() -> Origin:
+        return Origin(source, importer, path, time.time_ns() // 1_000_000, owner, report.owner)
+
+    def show() -> None:
+        if progress is not None:
+            progress(report)
+
+    take_first, stage = (_putting_away(conversations, work) for work in (first_import, _stage))
+    with explained(studio.path), contextlib.closing(connect(studio.path)) as connection:
+        try:
+            async with studio.write_lock:
+                merged = await _finished(
+                    take_first, connection, origin, conversations, check, show=show, stop=stop
+                )
+            if merged is None:
+                taken = await _finished(stage, connection, conversations, check, show=show, stop=stop)
+                async with studio.write_lock:
+                    merged = await _finished(merge, connection, origin(), taken, check, show=show, stop=stop)
+        except _Stopped:
+            raise StudioError("The import was cancelled.", "The studio is as it was before.") from None
+    report.already_there = merged.taken - merged.inserted
+    report.owner = merged.owner or report.owner
+    report.warnings.extend(merged.warnings)
+    show()
+
+
+def _putting_away(conversations: Iterator[Conversation], work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work`; where it fails, a generator puts its files away at once, in the thread that read them."""
+
+    def run(*arguments: Any) -> Any:
+        try:
+            return work(*arguments)
+        except BaseException:
+            close = getattr(conversations, "close", None)
+            if close is not None:
+                close()
+            raise
+
+    return run
+
+
+async def _finished(
+    work: Callable[..., Any],
+    connection: sqlite3.Connection,
+    *arguments: Any,
+    show: Callable[[], None],
+    stop: threading.Event,
+) -> Any:
+    """The result of `work` in a thread. It has always ended when this returns or raises."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, connection, *arguments))
+    try:
+        while not (await asyncio.wait({task}, timeout=PROGRESS_SECONDS))[0]:
+            show()
+    except BaseException:
+        stop.set()
+        connection.interrupt()
+        while not task.done():  # cancelled once more, the thread still uses the connection
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        task.exception()  # what stopped the wait is the error to show, not the interrupted work
+        raise
+    return task.result()
+
+
+def _stage(
+    connection: sqlite3.Connection, conversations: Iterator[Conversation], check: Callable[[], None]
+) -> int:
+    """Fill the temporary tables and return the number of messages. Holds one batch in memory."""
+    for statement in STAGING:
+        connection.execute(statement)
+    connection.execute("BEGIN")  # touches temporary tables only, so it locks nothing
+    senders: dict[str, int] = {}
+    staged = 0
+
+    def unlisted(key: str) -> int:
+        return _stage_sender(connection, senders, key, key, False)
+
+    for n, conversation in enumerate(conversations):
+        check()
+        _stage_conversation(connection, n, conversation, senders)
+        for batch in batches(n, conversation, senders, unlisted):
+            check()
+            _insert_messages(connection, staged, batch)
+            staged += len(batch)
+    connection.execute("COMMIT")
+    return staged
+
+
+def _stage_conversation(
+    connection: sqlite3.Connection, n: int, conversation: Conversation, senders: dict[str, int]
+) -> None:
+    connection.execute(
+        "INSERT INTO staged_conversations VALUES (?, ?, ?, ?, ?, NULL)",
+        (
+            n,
+            *map(storable, (conversation.key, conversation.title)),
+            conversation.is_group,
+            conversation.section,
+        ),
+    )
+    for place, sender in enumerate(conversation.senders):
+        number = senders.get(sender.key)
+        if number is None:
+            number = _stage_sender(connection, senders, sender.key, sender.name, sender.is_owner)
+        elif sender.is_owner:
+            connection.execute("UPDATE staged_senders SET is_owner = 1 WHERE n = ?", (number,))
+        connection.execute("INSERT INTO staged_participants VALUES (?, ?, ?)", (n, number, place))
+
+
+def _stage_sender(
+    connection: sqlite3.Connection, senders: dict[str, int], key: str, name: str, is_owner: bool
+) -> int:
+    senders[key] = number = len(senders)
+    connection.execute(
+        "INSERT INTO staged_senders VALUES (?, ?, ?, ?, NULL)",
+        (number, storable(key), storable(name), is_owner),
+    )
+    return number
+
+
+def _insert_messages(connection: sqlite3.Connection, staged: int, batch: list[Row]) -> None:
+    sql = "INSERT INTO staged_messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    try:
+        connection.executemany(sql, batch)
+    except UnicodeEncodeError:  # half an emoji somewhere: rare, so only then every text is looked at
+        connection.execute("DELETE FROM staged_messages WHERE rowid > ?", (staged,))
+        connection.executemany(sql, [tuple(map(storable, row)) for row in batch])

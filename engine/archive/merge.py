@@ -1,0 +1,289 @@
+"""The one transaction of a later import: from the temporary tables into the studio's own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+import msgspec
+
+from engine.archive.names import nearest
+
+# An edited message never goes back to its first wording because an older export was read later.
+# seq only grows: an export that holds less of a millisecond must not reshuffle it.
+CHANGED = """
+CREATE TEMP TABLE changed AS
+SELECT m.id, s.rowid AS staged
+FROM staged_messages s
+CROSS JOIN staged_conversations c ON c.n = s.conversation
+CROSS JOIN staged_senders w ON w.n = s.sender
+CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key
+WHERE s.edited >= m.edited AND (
+    s.text <> m.text OR s.kind <> m.kind OR s.reactions <> m.reactions OR s.attachments <> m.attachments
+    OR s.edited <> m.edited OR s.time <> m.time OR w.id <> m.sender OR s.seq > m.seq)
+"""
+UPDATE = """
+UPDATE messages SET
+    sender = w.id, time = s.time, seq = max(messages.seq, s.seq), kind = s.kind, text = s.text,
+    words = s.words, reactions = s.reactions, attachments = s.attachments, edited = s.edited
+FROM changed
+JOIN staged_messages s ON s.rowid = changed.staged
+JOIN staged_senders w ON w.n = s.sender
+WHERE messages.id = changed.id
+"""
+INSERT = """
+INSERT INTO messages
+    (conversation, key, sender, time, seq, kind, text, words, reactions, attachments, edited)
+SELECT c.id, s.key, w.id, s.time, s.seq, s.kind, s.text, s.words, s.reactions, s.attachments, s.edited
+FROM staged_messages s
+CROSS JOIN staged_conversations c ON c.n = s.conversation
+CROSS JOIN staged_senders w ON w.n = s.sender
+WHERE true ORDER BY s.rowid
+ON CONFLICT (conversation, key) DO NOTHING
+"""
+REPLIES = """
+UPDATE messages SET reply_to = r.target
+FROM (
+    SELECT m.id, target.id AS target
+    FROM staged_messages s
+    CROSS JOIN staged_conversations c ON c.n = s.conversation
+    CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key
+    CROSS JOIN messages target ON target.conversation = c.id AND target.key = s.reply_to
+    WHERE s.reply_to IS NOT NULL
+) r
+WHERE messages.id = r.id AND messages.reply_to IS NOT r.target
+"""
+FORGET_SPEECH = """
+INSERT INTO speech_index (speech_index, rowid, text)
+SELECT 'delete', id, text FROM speech WHERE id IN (SELECT id FROM changed)
+"""
+INDEX_SPEECH = """
+INSERT INTO speech_index (rowid, text)
+SELECT id, text FROM speech WHERE id > ? OR id IN (SELECT id FROM changed)
+"""
+CONVERSATION_FIGURES = """
+UPDATE conversations SET messages = f.messages, first = f.first, last = f.last
+FROM (
+    SELECT conversation, count(*) AS messages, min(time) AS first, max(time) AS last
+    FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE source = ?) GROUP BY conversation
+) f
+WHERE conversations.id = f.conversation
+"""
+SENDER_FIGURES = """
+UPDATE senders SET messages = f.messages, words = f.words, first = f.first, last = f.last
+FROM (
+    SELECT sender, count(*) AS messages, sum(words) AS words, min(time) AS first, max(time) AS last
+    FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE source = ?) GROUP BY sender
+) f
+WHERE senders.id = f.sender
+"""
+# A line that says something of how they talk: the newest of ordinary length, else the newest at all.
+# (In SQLite `text` comes from the row that has the greatest time.)
+SAMPLES = """
+UPDATE senders SET sample = f.text
+FROM (
+    SELECT sender, text, max((words BETWEEN 4 AND 30) * 100000000000000 + time)
+    FROM messages
+    WHERE conversation IN (SELECT id FROM conversations WHERE source = ?) AND kind = 'speech' AND words > 0
+    GROUP BY sender
+) f
+WHERE senders.id = f.sender
+"""
+
+# Everything of :other becomes :keep's; whoever was the AI sender still is.
+JOIN_PEOPLE = (
+    "UPDATE senders SET person = :keep WHERE person = :other",
+    "UPDATE people SET is_ai = is_ai OR (SELECT is_ai FROM people WHERE id = :other),"
+    " is_owner = is_owner OR (SELECT is_owner FROM people WHERE id = :other) WHERE id = :keep",
+    "DELETE FROM people WHERE id = :other",
+)
+# A person is the owner when one of its senders is.
+MARK_OWNERS = """
+UPDATE people SET is_owner = EXISTS (SELECT 1 FROM senders s WHERE s.person = people.id AND s.is_owner)
+"""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where an import comes from. owner: the user's word; found: the importer's."""
+
+    source: str
+    importer: str
+    path: str
+    imported_at: int
+    owner: str | None
+    found: str | None
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """taken: how many messages came; inserted: how many of them are new. owner: whose export it is,
+    where that is known."""
+
+    taken: int
+    inserted: int
+    owner: str | None
+    warnings: list[str]
+
+
+def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Callable[[], None]) -> Merged:
+    """Take the staged rows over. `check` raises to stop; then nothing was changed."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        source = add_source(connection, origin)
+        _conversations(connection, source)
+        flagged = _senders(connection, source)
+        check()
+        inserted = _messages(connection, check)
+        add_figures(connection, source)
+        owner, warnings = mark_owner(connection, source, origin, flagged)
+        check()
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return Merged(taken, inserted, owner, warnings)
+
+
+def add_source(connection: sqlite3.Connection, origin: Origin) -> int:
+    row = connection.execute(
+        "INSERT INTO sources (name, importer, path, imported_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE"
+        " SET importer = excluded.importer, path = excluded.path, imported_at = excluded.imported_at"
+        " RETURNING id",
+        (origin.source, origin.importer, origin.path, origin.imported_at),
+    ).fetchone()
+    return int(row[0])
+
+
+def add_figures(connection: sqlite3.Connection, source: int) -> None:
+    """Bring the figures of the source's conversations and senders up to date."""
+    for statement in (CONVERSATION_FIGURES, SENDER_FIGURES, SAMPLES):
+        connection.execute(statement, (source,))
+
+
+def _conversations(connection: sqlite3.Connection, source: int) -> None:
+    connection.execute(
+        "INSERT INTO conversations (source, key, title, is_group, section)"
+        " SELECT ?, key, title, is_group, section FROM staged_conversations WHERE true ORDER BY n"
+        " ON CONFLICT (source, key) DO UPDATE"
+        " SET title = excluded.title, is_group = excluded.is_group, section = excluded.section",
+        (source,),
+    )
+    connection.execute(
+        "UPDATE staged_conversations SET id ="
+        " (SELECT id FROM conversations c WHERE c.source = ? AND c.key = staged_conversations.key)",
+        (source,),
+    )
+
+
+def _senders(connection: sqlite3.Connection, source: int) -> list[int]:
+    """Give every staged sender its id, the new ones a person each. Returns those who are the owner
+    by the export's own word."""
+    flagged: list[int] = []
+    staged = connection.execute("SELECT n, key, name, is_owner FROM staged_senders ORDER BY n").fetchall()
+    for n, key, name, is_owner in staged:
+        known = connection.execute(
+            "SELECT id, name, person, is_owner FROM senders WHERE source = ? AND key = ?", (source, key)
+        ).fetchone()
+        if known is None:
+            person = connection.execute("INSERT INTO people (name) VALUES (?)", (name,)).lastrowid
+            id = connection.execute(
+                "INSERT INTO senders (source, key, name, person) VALUES (?, ?, ?, ?)",
+                (source, key, name, person),
+            ).lastrowid
+        else:
+            id, old_name, person, was_owner = known
+            if old_name != name and not was_owner:  # an owner may have been given a better name
+                rename(connection, id, name)
+        connection.execute("UPDATE staged_senders SET id = ? WHERE n = ?", (id, n))
+        if is_owner and id is not None:
+            flagged.append(id)
+    connection.execute(
+        "INSERT INTO participants (conversation, sender, place)"
+        " SELECT c.id, s.id, p.place FROM staged_participants p"
+        " JOIN staged_conversations c ON c.n = p.conversation JOIN staged_senders s ON s.n = p.sender"
+        " WHERE true ON CONFLICT DO NOTHING"
+    )
+    return flagged
+
+
+def _messages(connection: sqlite3.Connection, check: Callable[[], None]) -> int:
+    last = connection.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0]
+    connection.execute(CHANGED)
+    connection.execute(FORGET_SPEECH)  # needs the old wording
+    connection.execute(UPDATE)
+    check()
+    inserted = connection.execute(INSERT).rowcount
+    check()
+    connection.execute(REPLIES)
+    connection.execute(INDEX_SPEECH, (last,))
+    check()
+    # Who wrote without being listed takes part all the same.
+    connection.execute(
+        "INSERT INTO participants (conversation, sender, place)"
+        " SELECT DISTINCT c.id, w.id, 1000000 + w.n FROM staged_messages s"
+        " JOIN staged_conversations c ON c.n = s.conversation JOIN staged_senders w ON w.n = s.sender"
+        " WHERE true ON CONFLICT DO NOTHING"
+    )
+    return inserted
+
+
+def rename(connection: sqlite3.Connection, sender: int, name: str) -> None:
+    """Rename a sender, and its person where the person bore the sender's name."""
+    connection.execute(
+        "UPDATE people SET name = ?2 FROM senders s"
+        " WHERE s.id = ?1 AND people.id = s.person AND people.name = s.name",
+        (sender, name),
+    )
+    connection.execute("UPDATE senders SET name = ?2 WHERE id = ?1", (sender, name))
+
+
+def mark_owner(
+    connection: sqlite3.Connection, source: int, origin: Origin, flagged: list[int]
+) -> tuple[str | None, list[str]]:
+    """Mark whose export it is. Returns the owner's name and what went wrong."""
+
+    def ids(sql: str, *parameters: object) -> list[int]:
+        return [row[0] for row in connection.execute(sql, parameters)]
+
+    before = ids("SELECT id FROM senders WHERE source = ? AND is_owner", source)
+    named = "SELECT id FROM senders WHERE source = ? AND name = ?"
+    owners, warnings = set(flagged), []
+    if origin.owner is not None:
+        for sender in flagged:
+            rename(connection, sender, origin.owner)
+        owners.update(ids(named, source, origin.owner))
+        if not owners:
+            names = [
+                row[0] for row in connection.execute("SELECT name FROM senders WHERE source = ?", (source,))
+            ]
+            warnings.append(
+                f'No sender is called "{origin.owner}", so nobody is marked as the owner.'
+                f" {nearest(origin.owner, names)}".rstrip()
+            )
+            owners.update(before)
+    else:
+        # What the user once said stays, where the export says nothing else.
+        owners.update(before or (ids(named, source, origin.found) if origin.found else []))
+    connection.execute("UPDATE senders SET is_owner = 0 WHERE source = ?", (source,))
+    for sender in sorted(owners):
+        connection.execute("UPDATE senders SET is_owner = 1 WHERE id = ?", (sender,))
+        if sender not in before:
+            _join_owner(connection, sender)
+    connection.execute(MARK_OWNERS)
+    row = connection.execute(
+        "SELECT min(name) FROM senders WHERE source = ? AND is_owner", (source,)
+    ).fetchone()
+    return row[0], warnings
+
+
+def _join_owner(connection: sqlite3.Connection, sender: int) -> None:
+    """Owners of one name, in this source or another, are one person."""
+    row = connection.execute(
+        "SELECT other.person, me.person FROM senders me JOIN senders other"
+        " ON other.name = me.name AND other.is_owner AND other.person <> me.person"
+        " WHERE me.id = ? ORDER BY other.id LIMIT 1",
+        (sender,),
+    ).fetchone()
+    if row is not None:
+        for statement in JOIN_PEOPLE:
+            connection.execute(statement, {"keep": row[0], "other": row[1]})

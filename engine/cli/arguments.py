@@ -1,0 +1,222 @@
+"""The command line's grammar. Commands load their rooms when they run, not when they are listed."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from engine import __version__
+
+PATHS = frozenset({"studio", "paths", "out", "recipe", "file"})
+"""The arguments that name files."""
+
+
+class Parser(argparse.ArgumentParser):
+    """One sentence and a remedy instead of a usage dump."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence = message[:1].upper() + message[1:]
+        self.exit(2, f"{sentence.rstrip('.')}. See `{self.prog} --help`.\n")
+
+
+def _late(module: str, name: str) -> Callable[[argparse.Namespace], Awaitable[int]]:
+    async def run(args: argparse.Namespace) -> int:
+        function = getattr(importlib.import_module(f"engine.cli.{module}"), name)
+        return await function(args)  # type: ignore[no-any-return]
+
+    return run
+
+
+def _alone(module: str, name: str) -> Callable[..., int]:
+    """For commands that bring their own event loop: the screen, the demo, the server."""
+
+    def run(args: argparse.Namespace, open_screen: object) -> int:
+        function = getattr(importlib.import_module(f"engine.cli.{module}"), name)
+        return function(args, open_screen)  # type: ignore[no-any-return]
+
+    return run
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+_positive.__name__ = "whole number"
+
+
+def _epochs(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 50:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 50")
+    return value
+
+
+_epochs.__name__ = "whole number"
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError("a seed is a whole number from 0 on, below 2 to the 63rd")
+    return value
+
+
+_seed.__name__ = "whole number"
+
+
+def _between(low: float, high: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+        return value
+
+    return number
+
+
+def _everywhere(studio: str | None, json: bool | str) -> Parser:
+    """Options that stand before or after the command; after it they must not undo what stood before."""
+    common = Parser(add_help=False)
+    common.add_argument("--studio", metavar="PATH", default=studio, help="the studio file")
+    common.add_argument("--json", action="store_true", default=json, help="JSON Lines on standard output")
+    return common
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar; each command carries `run` (async) or `alone`."""
+    common = _everywhere(argparse.SUPPRESS, argparse.SUPPRESS)
+
+    top = Parser(
+        prog="understudy",
+        description="Bring your own conversations, fine-tune a model on one person's voice, and talk to it.",
+        epilog="Without a command the studio opens on the screen.",
+        parents=[_everywhere(None, False)],
+    )
+    top.add_argument("--version", action="version", version=f"understudy {__version__}")
+    top.set_defaults(run=None, alone=_alone("screen", "studio"))
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, module: str, function: str, help_: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_, description=help_, parents=[common])
+        command.set_defaults(run=_late(module, function), alone=None)
+        return command
+
+    demo = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="try everything on the bundled samples, in a throw-away studio",
+        description="The bundled sample chats in a throw-away studio, with the local provider. "
+        "Without a terminal it runs as with --headless.",
+    )
+    demo.add_argument("--headless", action="store_true", help="the whole line of work without a screen")
+    demo.set_defaults(run=None, alone=_alone("screen", "demo"))
+
+    command = add("import", "importing", "run", "read exports into the studio")
+    command.add_argument("paths", nargs="+", metavar="PATH", help="a folder, a file or a zip")
+    command.add_argument("--source", metavar="NAME", help="a name for this account (default: its family)")
+    command.add_argument("--owner", metavar="NAME", help="the person whose export this is")
+    command.add_argument("--loader", metavar="MODULE:CLASS", help="read it with this LangChain chat loader")
+    command.add_argument("--contacts", metavar="PATH", help="iMessage: an address book to take names from")
+    command.add_argument("--include-deleted", action="store_true", help="iMessage: recently deleted ones too")
+
+    command = add("imports", "imported", "run", "list past imports, or print the report of one again")
+    command.add_argument("number", nargs="?", type=_positive, metavar="NUMBER", help="which import")
+    command.add_argument("--reason", metavar="TEXT", help="the rows that were left out for this reason")
+
+    command = add("forget", "forgetting", "forget", "delete a source with all that came only from it")
+    command.add_argument("source", metavar="SOURCE", help="its name; `understudy conversations` shows it")
+    command.add_argument("--yes", action="store_true", help="delete it unasked")
+
+    command = add("conversations", "browsing", "conversations", "list conversations, or search all messages")
+    command.add_argument("--search", metavar="TEXT", help="messages that contain these words")
+    command.add_argument("--source", metavar="NAME", help="only this source")
+
+    command = add("show", "browsing", "show", "print one conversation")
+    command.add_argument("conversation", metavar="CONVERSATION", help="its number or title")
+    command.add_argument("--around", type=_positive, metavar="MESSAGE", help="only lines around this one")
+
+    command = add("senders", "browsing", "senders", "list people; join and split their aliases")
+    command.set_defaults(action=None)
+    actions = command.add_subparsers(metavar="ACTION", parser_class=Parser)
+    action = actions.add_parser("join", parents=[common], help="two names, one person")
+    action.add_argument("names", nargs=2, metavar="NAME")
+    action.set_defaults(action="join")
+    action = actions.add_parser("split", parents=[common], help="take a person's aliases apart")
+    action.add_argument("names", nargs=1, metavar="NAME")
+    action.set_defaults(action="split")
+    action = actions.add_parser("ai", parents=[common], help="choose the AI sender")
+    action.add_argument("names", nargs=1, metavar="NAME")
+    action.set_defaults(action="ai")
+
+    def recipe_options(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--ai", metavar="NAME", help="whose messages the model shall learn")
+        recipe = command.add_mutually_exclusive_group()
+        recipe.add_argument("--preset", choices=["studio", "langchain"], help="built in (default: studio)")
+        recipe.add_argument("--recipe", metavar="FILE", help="a recipe in TOML")
+
+    command = add("chunks", "chunking", "chunks", "cut training chunks; write them as JSONL")
+    recipe_options(command)
+    command.add_argument("--out", metavar="FILE", help="write training chunks here, validation beside it")
+    command.add_argument("--format", choices=["openai"], default="openai", help="default: openai")
+
+    command = add("check", "chunking", "check", "check a training file as a service would")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--for", dest="provider", metavar="PROVIDER", default="openai", help="whose rules")
+
+    def provider_options(command: argparse.ArgumentParser, default: str | None = "local") -> None:
+        command.add_argument("--provider", metavar="NAME", default=default, help="local, openai or custom")
+        command.add_argument("--base-url", metavar="URL", help="where a custom provider answers")
+        command.add_argument("--key-env", metavar="NAME", help="the variable that holds its key")
+
+    command = add("train", "training", "train", "fine-tune a model on one person's messages")
+    recipe_options(command)
+    command.add_argument("--dataset", metavar="ID", help="train on a dataset that was made before")
+    provider_options(command)
+    command.add_argument("--base-model", metavar="MODEL", help="what to fine-tune")
+    command.add_argument("--epochs", type=_epochs, metavar="N", help="1 to 50")
+    command.add_argument("--batch-size", type=_positive, metavar="N")
+    command.add_argument("--learning-rate", type=_between(0.0001, 100), metavar="X", help="times the default")
+    command.add_argument("--suffix", default="", metavar="S", help="a name inside the model's id")
+    command.add_argument("--seed", type=_seed, metavar="N")
+    command.add_argument("--follow", action="store_true", help="stay until the job has ended")
+    command.add_argument("--yes", action="store_true", help="agree to what is sent where, unasked")
+
+    command = add("jobs", "training", "jobs", "list, follow and steer fine-tuning jobs")
+    command.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=["list", "show", "follow", "cancel", "pause", "resume", "checkpoints"],
+    )
+    command.add_argument("job", nargs="?", metavar="JOB", help="its id, model or suffix")
+    command.add_argument("--key-env", metavar="NAME", help="the variable that holds the key")
+
+    command = add("models", "talking", "models", "list a provider's models, or delete one there")
+    command.add_argument("action", nargs="?", default="list", choices=["list", "delete"])
+    command.add_argument("model", nargs="?", metavar="MODEL", help="the fine-tuned model to delete")
+    command.add_argument("--yes", action="store_true", help="delete it unasked")
+    provider_options(command)
+
+    command = add("chat", "talking", "chat", "talk to a model; the reply streams to standard output")
+    command.add_argument("model", nargs="?", metavar="MODEL", help="default: the newest fine-tuned one")
+    provider_options(command, default=None)
+    command.add_argument("-p", "--prompt", metavar="TEXT", help="one message, one reply")
+    command.add_argument("--system", metavar="TEXT", help="default: as in its training")
+    command.add_argument("--temperature", type=_between(0, 2), default=0.8, metavar="X")
+    command.add_argument("--seed", type=_seed, metavar="N")
+
+    command = add("providers", "talking", "providers", "list providers and what each can do now")
+
+    command = add("local", "serving", "local", "the local provider: status, start, stop")
+    command.add_argument("action", nargs="?", default="status", choices=["status", "start", "stop"])
+
+    command = add("serve", "serving", "serve", "run the local provider for another machine")
+    command.add_argument("--host", default="127.0.0.1", metavar="HOST")
+    command.add_argument("--port", type=int, default=8040, metavar="PORT")
+    command.set_defaults(run=None, alone=_alone("serving", "serve"))
+    return top

@@ -1,0 +1,172 @@
+"""understudy chat, models and providers: talk to a model, and see which there are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from engine.archive import JobRow, Studio, jobs, open_studio
+from engine.chat import ChatSettings, stream
+from engine.cli.opening import local_provider
+from engine.cli.output import day, emit, out, say, table
+from engine.errors import StudioError
+from engine.folders import studio_path
+from engine.providers import Connection, Provider, connect, delete_model, provider
+from engine.providers import models as list_models
+from engine.providers import providers as list_providers
+from engine.safe_text import harmless
+
+
+async def chat(args: argparse.Namespace) -> int:
+    job = await _job(args)
+    model = args.model or (job.model if job else None)
+    if model is None:
+        raise StudioError(
+            "There is no fine-tuned model yet.",
+            "`understudy train --ai NAME --follow` makes one; `understudy models` lists what there is.",
+        )
+    name = args.provider or (job.provider if job else "local")
+    base_url = args.base_url or (job.base_url if job and name == job.provider else None)
+    chosen = provider(name, base_url=base_url, key_env=args.key_env)
+    system = args.system if args.system is not None else (job.system if job else "")
+    settings = ChatSettings(model=model, system=system, temperature=args.temperature, seed=args.seed)
+    prompt = args.prompt
+    if prompt is None and not sys.stdin.isatty():
+        prompt = sys.stdin.read()
+    if prompt is not None and not prompt.strip():
+        raise StudioError("There is nothing to send.", 'Give a message: understudy chat -p "hello".')
+    async with await connect(chosen, local_provider(args)) as connection:
+        if prompt is not None:
+            await _reply(args, connection, settings, [("user", prompt.strip())])
+        else:
+            await _talk(args, connection, settings)
+    return 0
+
+
+async def _talk(args: argparse.Namespace, connection: Connection, settings: ChatSettings) -> None:
+    """A conversation at the terminal, until an empty line's end of input."""
+    say(f"{settings.model}. An empty line or ctrl+d ends the chat.")
+    turns: list[tuple[str, str]] = []
+    while True:
+        try:
+            line = input("> ").strip()  # nothing else runs while a person types
+        except EOFError:
+            return
+        if not line:
+            return
+        turns.append(("user", line))
+        turns.append(("assistant", await _reply(args, connection, settings, turns)))
+
+
+async def _reply(
+    args: argparse.Namespace, connection: Connection, settings: ChatSettings, turns: list[tuple[str, str]]
+) -> str:
+    text = ""
+    async for piece in stream(connection, settings, turns):
+        text += piece.text
+        if piece.text and not args.json:
+            print(harmless(piece.text), end="", flush=True)
+        if piece.done and args.json:
+            emit(
+                {
+                    "model": settings.model,
+                    "text": text,
+                    "tokens": piece.tokens,
+                    "first_token": piece.first_token,
+                    "seconds": piece.seconds,
+                    "finish": piece.finish,
+                    "origin": piece.origin,
+                    "similarity": piece.similarity,
+                }
+            )
+    if not args.json:
+        out("")
+    return text
+
+
+async def _job(args: argparse.Namespace) -> JobRow | None:
+    """The job behind the model to talk to, where this studio knows it."""
+    path = studio_path(args.studio)
+    if not path.exists():
+        return None
+    async with await open_studio(path) as studio:
+        return await _behind(studio, args.model)
+
+
+async def _behind(studio: Studio, model: str | None) -> JobRow | None:
+    for row in await jobs.jobs(studio):
+        if row.model and (model is None or model == row.model or model.startswith(f"{row.model}:")):
+            return row
+    return None
+
+
+async def models(args: argparse.Namespace) -> int:
+    chosen = provider(args.provider, base_url=args.base_url, key_env=args.key_env)
+    if args.action == "delete":
+        return await _delete(args, chosen)
+    async with await connect(chosen, local_provider(args)) as connection:
+        rows = await list_models(connection)
+    for row in rows:
+        if args.json:
+            emit(
+                {
+                    "id": row.id,
+                    "owned_by": row.owned_by,
+                    "fine_tuned": row.fine_tuned,
+                    "base": row.base,
+                    "shutdown_date": row.shutdown_date,
+                }
+            )
+    if not args.json:
+        table(
+            [
+                (
+                    row.id,
+                    "fine-tuned" if row.fine_tuned else "base" if row.base else "",
+                    day(row.created * 1000) if row.created else "",
+                    f"until {row.shutdown_date}" if row.shutdown_date else "",
+                )
+                for row in rows
+            ]
+        )
+    return 0
+
+
+async def _delete(args: argparse.Namespace, chosen: Provider) -> int:
+    if not args.model:
+        raise StudioError("No model is named.", "`understudy models` lists them.")
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise StudioError(
+                f"{args.model} would be deleted, and nobody is here to agree.", "Add --yes if you do."
+            )
+        print(f"Delete {harmless(args.model)} for good? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise StudioError("Nothing was deleted.")
+    async with await connect(chosen, local_provider(args)) as connection:
+        await delete_model(connection, args.model)
+    if args.json:
+        emit({"id": args.model, "deleted": True})
+    else:
+        say(f"{args.model} is deleted.")
+    return 0
+
+
+async def providers(args: argparse.Namespace) -> int:
+    for row in list_providers():
+        if args.json:
+            emit(
+                {
+                    "name": row.name,
+                    "base_url": row.base_url,
+                    "calls": sorted(row.calls),
+                    "base_models": list(row.base_models),
+                    "stays_here": row.stays_here,
+                    "key_env": row.key_env,
+                    "note": row.note,
+                }
+            )
+        else:
+            out(f"{row.name:<10}{', '.join(sorted(row.calls))}")
+            out(f"{'':<10}{row.note}")
+    return 0

@@ -1,0 +1,265 @@
+"""understudy train and jobs: start fine-tuning, follow it, steer it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from engine.archive import EventRow, JobRow, Studio
+from engine.archive import jobs as known
+from engine.cli.chunking import chosen_recipe, summary
+from engine.cli.opening import ai_person, existing_studio, local_provider
+from engine.cli.output import clock, emit, minute, number, out, plural, say, table
+from engine.conversation import iso
+from engine.dataset import load, make
+from engine.errors import StudioError
+from engine.providers import (
+    FINAL,
+    Connection,
+    Plan,
+    Provider,
+    TrainSettings,
+    cancel,
+    checkpoints,
+    connect,
+    follow,
+    pause,
+    plan,
+    provider,
+    resume,
+)
+from engine.providers import train as start
+
+
+async def train(args: argparse.Namespace) -> int:
+    chosen = provider(args.provider, base_url=args.base_url, key_env=args.key_env)
+    async with await existing_studio(args) as studio:
+        if args.dataset:
+            dataset = await load(studio, args.dataset)
+        else:
+            dataset = await make(studio, chosen_recipe(args), await ai_person(studio, args.ai))
+        if not args.base_model and not chosen.base_models:
+            raise StudioError(
+                f"{chosen.name} has no default base model.",
+                "Name one with --base-model; `understudy models` lists them.",
+            )
+        settings = TrainSettings(
+            base_model=args.base_model or chosen.base_models[0],
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            learning_rate=args.learning_rate,
+            suffix=args.suffix,
+            seed=args.seed,
+        )
+        say(summary(dataset))
+        _agree(args, plan(dataset, chosen, settings))
+        async with await connect(chosen, local_provider(args)) as connection:
+            job = None
+            async for stage in start(studio, connection, dataset, settings):
+                say(f"{stage.name}: {stage.detail}" if stage.detail else stage.name)
+                job = stage.job or job
+            if job is None:
+                raise StudioError(
+                    "The provider made no job.", "Try again; `understudy jobs` shows what is known."
+                )
+            if args.follow:
+                return await _follow(args, studio, connection, job.key)
+    if args.json:
+        emit(_job(job))
+    else:
+        out(job.id or job.key)
+    say(f"The job goes on by itself. `understudy jobs follow {job.id or job.key}` follows it.")
+    return 0
+
+
+def _agree(args: argparse.Namespace, plan: Plan) -> None:
+    """Say what goes where; where it leaves this machine a person must agree first."""
+    where = "stays on this machine" if plan.stays_here else f"goes to {plan.host}"
+    say(
+        f"{number(plan.examples)} training and {number(plan.validation)} validation examples "
+        f"with the words of {number(plan.people)} people: everything {where}. {plan.price}".rstrip()
+    )
+    for line in (*plan.notes, *plan.warnings):
+        say(line)
+    if plan.stays_here or args.yes:
+        return
+    if not sys.stdin.isatty():
+        raise StudioError(
+            f"Private messages would go to {plan.host}, and nobody is here to agree.", "Add --yes if you do."
+        )
+    print(f"Send them to {plan.host}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise StudioError("Nothing was sent.")
+
+
+async def _follow(args: argparse.Namespace, studio: Studio, connection: Connection, key: str) -> int:
+    job = await known.job(studio, key)
+    if job.status == "creating":
+        say("It is not known yet whether the provider has this job; looking for it.")
+    live = True
+    try:
+        async for update in follow(studio, connection, key):
+            job = update.job
+            if update.live != live:
+                live = update.live
+                say("The provider answers again." if live else "The provider does not answer; trying again.")
+            for event in update.events:
+                if args.json:
+                    emit(_event(job, event))
+                else:
+                    out(f"{clock(event.time)}  {event.message}")
+    except asyncio.CancelledError:
+        say(f"The job goes on by itself. `understudy jobs follow {job.id or job.key}` follows it again.")
+        raise
+    if job.status != "succeeded":
+        say(f"The job {job.status}: {(job.error or 'no reason was given').rstrip('.')}.")
+        return 1
+    say(f"Model {job.model}. Talk to it: understudy chat {job.model}")
+    return 0
+
+
+async def jobs(args: argparse.Namespace) -> int:
+    async with await existing_studio(args) as studio:
+        if args.action == "list":
+            return await _list(args, studio)
+        job = await _chosen(studio, args.job)
+        if args.action == "show":
+            await _show(args, studio, job)
+            return 0
+        async with _connected(args, job) as connection:
+            if args.action == "follow":
+                return await _follow(args, studio, connection, job.key)
+            if args.action == "checkpoints":
+                rows = await checkpoints(studio, connection, job.key)
+                for row in rows:
+                    if args.json:
+                        emit(
+                            {
+                                "id": row.id,
+                                "step": row.step,
+                                "model": row.model,
+                                "train_loss": row.train_loss,
+                                "valid_loss": row.valid_loss,
+                            }
+                        )
+                if not args.json:
+                    table([(row.step, row.model, _loss(row.valid_loss)) for row in rows], right=(0, 2))
+                return 0
+            steer = {"cancel": cancel, "pause": pause, "resume": resume}[args.action]
+            job = await steer(studio, connection, job.key)
+            if args.json:
+                emit(_job(job))
+            say(f"{job.id or job.key} is {job.status}.")
+    return 0
+
+
+async def _list(args: argparse.Namespace, studio: Studio) -> int:
+    rows = await _refreshed(args, studio)
+    if args.json:
+        for row in rows:
+            emit(_job(row))
+    else:
+        heads = ("job", "base model", "status", "step", "loss", "validation", "began", "model")
+        table(
+            [
+                *([heads] if rows else []),
+                *(
+                    (
+                        row.id or row.key,
+                        row.base_model,
+                        row.status,
+                        f"{row.step or 0}/{row.steps}" if row.steps else "",
+                        _loss(row.train_loss),
+                        _loss(row.valid_loss),
+                        minute(row.created_at),
+                        row.model or "",
+                    )
+                    for row in rows
+                ),
+            ],
+            right=(3, 4, 5),
+        )
+        say(
+            f"{plural(len(rows), 'job')}." if rows else "No job yet. `understudy train --ai NAME` starts one."
+        )
+    return 0
+
+
+async def _refreshed(args: argparse.Namespace, studio: Studio) -> list[JobRow]:
+    """The known jobs, those still open asked after where that costs nothing: on this machine."""
+    rows = await known.jobs(studio)
+    if any(row.provider == "local" and row.status not in FINAL for row in rows):
+        async with await connect(provider("local"), local_provider(args)) as connection:
+            for row in rows:
+                if row.provider == "local" and row.status not in FINAL:
+                    async for _ in follow(studio, connection, row.key):
+                        break
+        rows = await known.jobs(studio)
+    return rows
+
+
+async def _chosen(studio: Studio, given: str | None) -> JobRow:
+    if given:
+        return await known.job(studio, given)
+    rows = await known.jobs(studio)
+    if not rows:
+        raise StudioError("There is no job yet.", "`understudy train --ai NAME` starts one.")
+    return rows[0]
+
+
+@asynccontextmanager
+async def _connected(args: argparse.Namespace, job: JobRow) -> AsyncIterator[Connection]:
+    chosen: Provider = provider(job.provider, base_url=job.base_url, key_env=args.key_env)
+    async with await connect(chosen, local_provider(args)) as connection:
+        yield connection
+
+
+async def _show(args: argparse.Namespace, studio: Studio, job: JobRow) -> None:
+    events = await known.events(studio, job.key)
+    if args.json:
+        emit(_job(job))
+        return
+    for label, value in _job(job).items():
+        if value is not None:
+            out(f"{label.replace('_', ' '):<12}{_loss(value) if isinstance(value, float) else value}")
+    out(f"{'began':<12}{minute(job.created_at)}")
+    if job.finished_at is not None:
+        out(f"{'ended':<12}{minute(job.finished_at)}")
+    for event in events[-20:]:
+        out(f"{clock(event.time)}  {event.message}")
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _job(job: JobRow) -> dict[str, object]:
+    return {
+        "id": job.id or job.key,
+        "provider": job.provider,
+        "model": job.model,
+        "base_model": job.base_model,
+        "status": job.status,
+        "step": job.step,
+        "steps": job.steps,
+        "train_loss": job.train_loss,
+        "valid_loss": job.valid_loss,
+        "dataset": job.dataset,
+        "error": job.error,
+    }
+
+
+def _event(job: JobRow, event: EventRow) -> dict[str, object]:
+    return {
+        "job": job.id or job.key,
+        "status": job.status,
+        "time": iso(event.time),
+        "level": event.level,
+        "type": event.type,
+        "message": event.message,
+        "data": json.loads(event.data) if event.data else None,
+    }

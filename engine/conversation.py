@@ -1,0 +1,101 @@
+"""Conversation, Message and Sender: the words that every other room speaks.
+
+Times are UTC milliseconds since 1970; aware datetimes exist only at the edge (`when`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """What a message is. Only SPEECH is ever trained on."""
+
+    SPEECH = "speech"
+    ATTACHMENT = "attachment"
+    REACTION = "reaction"
+    CALL = "call"
+    EVENT = "event"
+    UNSENT = "unsent"
+
+
+class AttachmentKind(StrEnum):
+    PHOTO = "photo"
+    VIDEO = "video"
+    VOICE = "voice"
+    FILE = "file"
+    STICKER = "sticker"
+    GIF = "gif"
+    LINK = "link"
+    LOCATION = "location"
+    APP = "app"
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A typed marker; the media file itself is never read. name: file name or URL, may be empty."""
+
+    kind: AttachmentKind
+    name: str = ""
+
+
+class Reaction(msgspec.Struct, frozen=True):
+    """`actor` is a sender's display name; `time` is UTC ms or None where the source has none."""
+
+    actor: str
+    emoji: str
+    time: int | None = None
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """Who wrote a message. `key` is stable inside one source, `name` is for people."""
+
+    key: str
+    name: str
+    is_owner: bool = False
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One bubble.
+
+    key: stable inside its conversation, so that importing twice adds nothing twice.
+    sender: a Sender.key of its conversation. time: UTC ms. text: may be empty (attachments, calls).
+    reply_to: the key of the message it answers, or None.
+    """
+
+    key: str
+    sender: str
+    time: int
+    text: str
+    kind: Kind = Kind.SPEECH
+    attachments: tuple[Attachment, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    reply_to: str | None = None
+    edited: bool = False
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """One thread. `messages` is in spoken order and may be a generator: it is read once.
+
+    key: stable inside one source. section: where the source keeps it (inbox, archived, ...).
+    """
+
+    key: str
+    title: str
+    senders: tuple[Sender, ...]
+    messages: Iterable[Message]
+    is_group: bool = False
+    section: str = "inbox"
+
+
+def when(time: int) -> datetime:
+    """UTC milliseconds as an aware datetime in UTC."""
+    return datetime.fromtimestamp(time / 1000, UTC)
+
+
+def iso(time: int) -> str:
+    """UTC milliseconds as ISO 8601, e.g. 2024-03-01T18:04:05.120Z."""
+    return when(time).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,30 @@
+"""Where things live. Every folder made here is private to the user (0700)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def studio_path(given: str | None = None) -> Path:
+    """The studio file: --studio, then UNDERSTUDY_STUDIO, then the user's data folder."""
+    chosen = given or os.environ.get("UNDERSTUDY_STUDIO")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_data_path  # only when nothing was chosen
+
+    return user_data_path("understudy") / "studio.db"
+
+
+def local_folder(studio: Path) -> Path:
+    """The local provider's folder (files, jobs, models) beside its studio."""
+    return studio.parent / f"{studio.stem}-local"
+
+
+def private(folder: Path) -> Path:
+    """Make `folder` and the folders above it (0700) where they are missing, and return it."""
+    for part in (*reversed(folder.parents), folder):
+        # mkdir(parents=True) would make those above with the umask's mode: others could rename ours away.
+        if not part.is_dir():
+            part.mkdir(mode=0o700, exist_ok=True)
+    return folder

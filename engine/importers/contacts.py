@@ -1,0 +1,94 @@
+"""Names for phone numbers and addresses, from the address book of a Mac or an iPhone."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from pathlib import Path
+
+from engine.errors import StudioError
+from engine.importers.opening import columns, fields, snapshot
+
+FILE = "AddressBook-v22.abcddb"
+IN_BACKUP = Path("31", "31bb7ba8914766d4ba40d6dfb6113c8b614be442")  # an iPhone's, in its backup
+
+
+def address(handle: str) -> str:
+    """One spelling of a phone number (digits, no North American +1) or e-mail address (lower case)."""
+    handle = handle.strip().lower()
+    digits = re.sub(r"[\s().\-+/]", "", handle)
+    if not digits.isdecimal() or len(digits) < 7:
+        return handle
+    return digits[1:] if len(digits) == 11 and digits.startswith("1") else digits
+
+
+def contacts(database: Path, warnings: list[str], chosen: Path | None = None) -> dict[str, str]:
+    """address -> name, from `chosen` (a file or a folder of them) or else what lies beside `database`: an
+    address book, the backup's own, or for a Mac's own messages the user's."""
+    names: dict[str, str] = {}
+    books = _books(database) if chosen is None else _chosen(chosen)
+    if chosen is not None and not books:
+        raise StudioError(f"There is no address book at {chosen}.", f"Point at an {FILE} or its folder.")
+    for book in books:
+        try:
+            with snapshot(book, []) as connection:
+                names |= _names(connection)
+        except (StudioError, sqlite3.Error, UnicodeDecodeError) as error:
+            warnings.append(
+                f"The address book {book.name} could not be read, so numbers stay numbers ({error})."
+            )
+    return names
+
+
+def _chosen(book: Path) -> list[Path]:
+    if book.is_dir():
+        places = (book / IN_BACKUP, book / FILE, *sorted(book.glob(f"Sources/*/{FILE}")))
+        return [place for place in places if place.is_file()]
+    return [book] if book.is_file() else []
+
+
+def _books(database: Path) -> list[Path]:
+    for beside in (database.parent / FILE, database.parent.parent / IN_BACKUP):
+        if beside.is_file():
+            return [beside]
+    if sys.platform == "darwin" and database.parent == Path.home() / "Library" / "Messages":
+        folder = Path.home() / "Library" / "Application Support" / "AddressBook"
+        return [book for book in (folder / FILE, *sorted(folder.glob(f"Sources/*/{FILE}"))) if book.is_file()]
+    return []
+
+
+def _names(connection: sqlite3.Connection) -> dict[str, str]:
+    if columns(connection, "ABPerson"):
+        return _iphone_names(connection)
+    wanted = ("Z_PK", "ZFIRSTNAME", "ZLASTNAME", "ZNICKNAME", "ZORGANIZATION")
+    query = f"SELECT {', '.join(fields(connection, 'ZABCDRECORD', wanted))} FROM ZABCDRECORD"  # noqa: S608
+    people: dict[int, str] = {}
+    if not columns(connection, "ZABCDRECORD"):
+        raise sqlite3.DatabaseError("it has no table ZABCDRECORD")
+    for key, first, last, nickname, organisation in connection.execute(query):
+        name = " ".join(str(part).strip() for part in (first, last) if part) or nickname or organisation
+        if name:
+            people[key] = str(name)
+    names: dict[str, str] = {}
+    for table, column in (("ZABCDPHONENUMBER", "ZFULLNUMBER"), ("ZABCDEMAILADDRESS", "ZADDRESSNORMALIZED")):
+        if column not in columns(connection, table):
+            continue
+        query = f"SELECT ZOWNER, {column} FROM {table}"  # noqa: S608
+        for owner, written in connection.execute(query):
+            if owner in people and written:
+                names.setdefault(address(str(written)), people[owner])
+    return names
+
+
+def _iphone_names(connection: sqlite3.Connection) -> dict[str, str]:
+    wanted = fields(connection, "ABPerson", ("First", "Last", "Nickname", "Organization"), "p.")
+    query = f"""
+        SELECT v.value, {", ".join(wanted)} FROM ABMultiValue v JOIN ABPerson p ON p.ROWID = v.record_id
+        WHERE v.value IS NOT NULL ORDER BY p.ROWID"""  # noqa: S608
+    names: dict[str, str] = {}
+    for written, first, last, nickname, organisation in connection.execute(query):
+        name = " ".join(str(part).strip() for part in (first, last) if part) or nickname or organisation
+        if name:
+            names.setdefault(address(str(written)), str(name))
+    return names

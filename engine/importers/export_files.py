@@ -1,0 +1,222 @@
+"""The files of an export: a folder, a zip or one file, seen the same way.
+
+Zip members are read in memory and never extracted. What an export cannot honestly hold (members
+that are locked, point outside the zip, or are absurdly large) is refused before anything is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import msgspec
+
+from engine.errors import DataError, StudioError
+
+MAX_ENTRIES = 300_000
+MAX_MEMBER_BYTES = 512 * 2**20  # real thread files hold about 10,000 messages, some 10 MB
+MAX_TOTAL_BYTES = 8 * 2**30
+
+ONLY_FILES = "Choose a plain file or a folder."
+SUFFIXES = frozenset({".json", ".html", ".htm"})
+_LISTING_ERRORS = (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, IndexError, EOFError)
+_READING_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
+
+
+class ExportFile(msgspec.Struct, frozen=True):
+    """One file of an export. read() and pieces() raise only OSError.
+
+    size: in bytes, unpacked. pieces(size): the same bytes, that many at a time.
+    path: inside the export, with slashes. folder: where it lies, as far as that is known; it
+    reaches above the export, since people point at one thread's folder too.
+    """
+
+    path: str
+    folder: PurePosixPath
+    size: int
+    open: Callable[[], IO[bytes]]
+
+    def read(self) -> bytes:
+        return b"".join(self.pieces(-1))
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        try:
+            with self.open() as opened:
+                while piece := opened.read(size):
+                    yield piece
+        except _READING_ERRORS:
+            raise OSError("is damaged inside the zip") from None
+
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self.path).stem
+
+    @property
+    def is_page(self) -> bool:
+        return self.path.lower().endswith((".html", ".htm"))
+
+
+class ExportFiles(msgspec.Struct, frozen=True):
+    """files: JSON and HTML, in natural order (2 before 10). bad: (path, reason) of unreadable parts."""
+
+    files: list[ExportFile]
+    bad: list[tuple[str, str]]
+
+
+@contextmanager
+def open_files(*paths: Path) -> Iterator[ExportFiles]:
+    """List the files of the export at `paths`; they can be read until the context ends.
+
+    Several paths are the zips of one download.
+
+    In a folder the zips that lie directly in it count as parts of the export (big downloads come
+    in several). Raises StudioError where one of `paths` itself cannot be used.
+    """
+    with ExitStack() as stack:
+        bad: list[tuple[str, str]] = []
+        files: list[ExportFile] = []
+        for path in paths:
+            if path.is_dir():
+                files += _walk(path, bad)
+                for part in sorted(path.glob("*.zip")):
+                    try:
+                        files += _members(part, stack, prefix=f"{part.name}/")
+                    except StudioError as error:
+                        bad.append((part.name, error.message))
+            elif path.exists() and not path.is_file():
+                raise StudioError(f"{path} is no file or folder that can hold an export.", ONLY_FILES)
+            elif is_zip(path):
+                files += _members(path, stack, prefix=f"{path.name}/" if len(paths) > 1 else "")
+            else:
+                files.append(_on_disk(path.name, path))
+        yield ExportFiles(sorted(files, key=lambda file: natural(file.path)), bad)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether the file starts as zips do."""
+    try:
+        if not path.is_file():  # opening a pipe or a device may wait for ever
+            return False
+        with path.open("rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except OSError:
+        return False
+
+
+def starts_as_object(path: Path) -> bool:
+    """Whether the file starts as a JSON object does. Keeps a database of gigabytes out of memory."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def natural(path: str) -> list[tuple[int, str]]:
+    """A sort key in which the digits of a path count as numbers (of any length)."""
+    parts = re.split(r"([0-9]+)", path)
+    numbers = [part.lstrip("0") for part in parts]
+    return [(len(numbers[n]), numbers[n]) if n % 2 else (0, part) for n, part in enumerate(parts)]
+
+
+def _on_disk(inside: str, path: Path) -> ExportFile:
+    folder = PurePosixPath(path.absolute().parent.as_posix())
+    return ExportFile(inside, folder, path.stat().st_size, lambda: path.open("rb"))
+
+
+def _wanted(path: str) -> bool:
+    """JSON and HTML, without the shadow files that macOS leaves in folders and zips."""
+    pure = PurePosixPath(path)
+    return pure.suffix.lower() in SUFFIXES and not pure.name.startswith("._") and "__MACOSX" not in pure.parts
+
+
+def _walk(root: Path, bad: list[tuple[str, str]]) -> Iterator[ExportFile]:
+    def closed(error: OSError) -> None:
+        bad.append((Path(error.filename).relative_to(root).as_posix(), "this folder may not be read"))
+
+    seen = 0
+    for folder, _, names in os.walk(root, onerror=closed):
+        seen += len(names)
+        if seen > MAX_ENTRIES:
+            raise StudioError(
+                f"{root} holds more than {MAX_ENTRIES:,} files.", "Point at the folder of the export itself."
+            )
+        for name in names:
+            file = Path(folder, name)
+            inside = file.relative_to(root).as_posix()
+            try:
+                wanted = _wanted(inside) and file.is_file()
+            except OSError:
+                bad.append((inside, "may not be read"))
+                continue
+            if wanted:
+                yield _on_disk(inside, file)
+
+
+def _members(path: Path, stack: ExitStack, prefix: str = "") -> list[ExportFile]:
+    try:
+        if path.exists() and not path.is_file():
+            raise StudioError(f"{path.name} is no file that can hold an export.", ONLY_FILES)
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except OSError as error:
+        raise StudioError(
+            f"{path.name} may not be read ({error.strerror}).", "Check its permissions."
+        ) from None
+    except _LISTING_ERRORS:
+        raise DataError(
+            f"The zip {path.name} is damaged or was not downloaded completely.", "Download it again."
+        ) from None
+    infos = archive.infolist()
+    if len(infos) > MAX_ENTRIES:
+        raise StudioError(
+            f"{path.name} holds more than {MAX_ENTRIES:,} files.",
+            "Unpack it yourself and import only its messages folder.",
+        )
+    if any(_leads_outside(info.filename) for info in infos):
+        raise StudioError(
+            f"{path.name} holds a file whose path leads out of the zip.",
+            "Use a zip that comes from the service.",
+        )
+    infos = [info for info in infos if not info.is_dir() and _wanted(info.filename)]
+    if any(info.flag_bits & 1 for info in infos):
+        raise StudioError(
+            f"{path.name} is locked with a password.",
+            "Unpack it yourself and import the folder that comes out.",
+        )
+    if any(info.file_size > MAX_MEMBER_BYTES for info in infos):
+        raise StudioError(
+            f"{path.name} holds a file that unpacks to more than {MAX_MEMBER_BYTES >> 20} MB.",
+            "If you trust it, unpack it yourself and import the folder that comes out.",
+        )
+    if sum(info.file_size for info in infos) > MAX_TOTAL_BYTES:
+        raise StudioError(
+            f"{path.name} unpacks to more than {MAX_TOTAL_BYTES >> 30} GB of messages.",
+            "If you trust it, unpack it yourself and import the folder that comes out.",
+        )
+    return [
+        ExportFile(
+            prefix + info.filename,
+            PurePosixPath(prefix + info.filename).parent,
+            info.file_size,
+            partial(_open_member, archive, info),
+        )
+        for info in infos
+    ]
+
+
+def _leads_outside(name: str) -> bool:
+    parts = re.split(r"[/\\]", name)
+    return parts[0] == "" or ".." in parts or re.match(r"[A-Za-z]:", name) is not None
+
+
+def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise OSError("is compressed in a way that cannot be read here")
+    return archive.open(info)

@@ -1,0 +1,214 @@
+"""Which rows of a chat.db are one conversation, and who takes part in it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from engine.conversation import Sender
+from engine.importers.contacts import address
+from engine.importers.opening import columns, fields
+from engine.importers.report import ImportReport
+
+ME = Sender("me", "Me", is_owner=True)
+NOBODY = Sender("unknown", "Unknown")
+_GROUP, _DIRECT = 43, 45  # chat.style
+_BIN = "chat_recoverable_message_join"
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """One conversation: one chat, or several with the same people. is_group: None where chat.db is silent."""
+
+    number: int
+    key: str
+    title: str
+    members: tuple[str, ...]
+    is_group: bool | None
+    section: str
+
+
+class _Chat(msgspec.Struct, frozen=True):
+    id: int | str
+    guid: str | None = None
+    identifier: str | None = None
+    title: str | None = None
+    style: int | None = None
+    is_archived: int | None = None
+    is_filtered: int | None = None
+
+
+class People:
+    """Handles and the names for them. A sender's key is the handle's address in one spelling."""
+
+    def __init__(self, connection: sqlite3.Connection, names: dict[str, str]) -> None:
+        self.names = names
+        self.handles: dict[int, str] = {}
+        self.senders: dict[str, Sender] = {}
+        self.written: dict[str, str] = {}
+        self.keys: dict[object, str | None] = {}
+        if "id" in columns(connection, "handle"):
+            self.handles = dict(connection.execute("SELECT ROWID, CAST(id AS TEXT) FROM handle"))
+
+    def key(self, handle: object) -> str | None:
+        """handle: a ROWID of the handle table or, in extracts, an address itself. None: nobody."""
+        if handle not in self.keys:
+            self.keys[handle] = self._key(handle)
+        return self.keys[handle]
+
+    def _key(self, handle: object) -> str | None:
+        if isinstance(handle, str) and handle.isdecimal() and int(handle) in self.handles:
+            handle = int(handle)
+        written = self.handles.get(handle) if isinstance(handle, int) else handle
+        if not isinstance(written, str) or not written.strip():
+            return None
+        key = address(written)
+        self.written.setdefault(key, written.strip())
+        return key
+
+    def sender(self, key: str) -> Sender:
+        if key not in self.senders:
+            self.senders[key] = Sender(key, self.names.get(key) or self.written.get(key, key))
+        return self.senders[key]
+
+    def name(self, handle: object) -> str:
+        key = self.key(handle)
+        return self.sender(key).name if key else ""
+
+    def of_row(self, is_from_me: object, handle: object, thread: Thread) -> Sender:
+        """is_from_me decides: one's own rows carry no handle, or the other person's."""
+        if is_from_me:
+            return ME
+        key = self.key(handle) or (thread.members[0] if len(thread.members) == 1 else None)
+        return self.sender(key) if key else NOBODY
+
+
+def find_threads(
+    connection: sqlite3.Connection, people: People, report: ImportReport, include_deleted: bool = False
+) -> list[Thread]:
+    """The conversations, and a temporary table `place` (message, thread) that says which rows are theirs.
+
+    Rows that are in none are counted here.
+    """
+    report.rows_total = connection.execute("SELECT count(*) FROM message").fetchone()[0]
+    _link(connection, include_deleted)
+    chats = _chats(connection)
+    members = _members(connection, people, chats)
+    same: dict[object, list[_Chat]] = {}
+    for chat in chats:
+        who = frozenset(members.get(chat.id, ()))
+        # A group that only one person is left in is not the conversation with that person.
+        same.setdefault((chat.style == _GROUP, who) if who else chat.id, []).append(chat)
+    threads: list[Thread] = []
+    taken: set[str] = set()
+    for number, group in enumerate(same.values()):
+        threads.append(_thread(number, group, members.get(group[0].id, ()), taken))
+        connection.executemany("INSERT INTO temp.owns VALUES (?, ?)", [(c.id, number) for c in group])
+    _place(connection, report, include_deleted)
+    return threads
+
+
+def _link(connection: sqlite3.Connection, include_deleted: bool) -> None:
+    """temp.linked (chat, message): from chat_message_join or, in extracts without it, by room or handle."""
+    connection.execute("CREATE TEMP TABLE owns (chat PRIMARY KEY, thread INTEGER) WITHOUT ROWID")
+    if columns(connection, "chat_message_join"):
+        source = "SELECT chat_id, message_id FROM chat_message_join WHERE chat_id IS NOT NULL"
+    else:
+        room, handle = fields(connection, "message", ("cache_roomnames", "handle_id"))
+        chat = f"coalesce(nullif({room}, ''), nullif({handle}, 0))"
+        source = f"SELECT {chat}, ROWID FROM message WHERE {chat} IS NOT NULL"  # noqa: S608
+    connection.execute("CREATE TEMP TABLE linked (chat, message INTEGER)")
+    connection.execute(f"INSERT INTO linked {source}")
+    if include_deleted and columns(connection, _BIN):
+        connection.execute(f"INSERT INTO linked SELECT chat_id, message_id FROM {_BIN}")  # noqa: S608
+
+
+def _chats(connection: sqlite3.Connection) -> list[_Chat]:
+    texts = fields(connection, "chat", ("guid", "chat_identifier", "display_name"), cast="TEXT")
+    numbers = fields(connection, "chat", ("style", "is_archived", "is_filtered"), cast="INTEGER")
+    known: dict[int | str, _Chat] = {}
+    if columns(connection, "chat"):
+        query = f"SELECT ROWID, {', '.join(texts + numbers)} FROM chat"  # noqa: S608
+        known = {row[0]: _Chat(*row) for row in connection.execute(query)}
+    used = connection.execute("SELECT DISTINCT chat FROM linked ORDER BY chat")
+    return [known.get(chat) or _Chat(chat) for (chat,) in used]
+
+
+def _members(
+    connection: sqlite3.Connection, people: People, chats: list[_Chat]
+) -> dict[int | str, tuple[str, ...]]:
+    """Who takes part in each chat, without the owner; where no table says it, who wrote in it."""
+    found: dict[int | str, dict[str, None]] = {}
+    if columns(connection, "chat_handle_join"):
+        for chat, handle in connection.execute("SELECT chat_id, handle_id FROM chat_handle_join"):
+            if key := people.key(handle):
+                found.setdefault(chat, {})[key] = None
+    if all(chat.id in found for chat in chats):
+        return {chat: tuple(keys) for chat, keys in found.items()}
+    handle, mine = fields(connection, "message", ("handle_id", "is_from_me"), alias="m.")
+    query = f"""
+        SELECT DISTINCT l.chat, {handle} FROM linked l JOIN message m ON m.ROWID = l.message
+        WHERE coalesce({mine}, 0) = 0"""  # noqa: S608
+    silent: dict[int | str, dict[str, None]] = {}
+    for chat, handle_id in connection.execute(query):
+        if chat not in found and (key := people.key(handle_id)):
+            silent.setdefault(chat, {})[key] = None
+    return {chat: tuple(keys) for chat, keys in (found | silent).items()}
+
+
+def _thread(number: int, chats: list[_Chat], members: tuple[str, ...], taken: set[str]) -> Thread:
+    first = chats[0]  # the oldest: its identifier stays when the same people open another chat
+    names = [first.identifier, first.guid, f"{first.identifier or 'chat'} {first.id}"]
+    key = next(name for name in names if name and name not in taken)
+    taken.add(key)
+    section = "inbox"
+    if all(chat.is_archived for chat in chats):
+        section = "archived"
+    elif all(chat.is_filtered for chat in chats):
+        section = "filtered"
+    return Thread(
+        number=number,
+        key=key,
+        title=next((chat.title for chat in reversed(chats) if chat.title), ""),
+        members=members,
+        is_group={_GROUP: True, _DIRECT: False}.get(first.style or 0),
+        section=section,
+    )
+
+
+def _place(connection: sqlite3.Connection, report: ImportReport, include_deleted: bool) -> None:
+    """Give every row its one conversation: a row may be in several chats, in none, or in the bin."""
+    connection.execute("CREATE TEMP TABLE place (message INTEGER PRIMARY KEY, thread INTEGER)")
+    connection.execute(
+        """INSERT OR IGNORE INTO place SELECT l.message, o.thread FROM linked l JOIN owns o ON o.chat = l.chat
+           WHERE typeof(l.message) = 'integer' ORDER BY l.message, o.thread"""
+    )
+    connection.execute("CREATE TEMP TABLE gone (message INTEGER PRIMARY KEY, reason TEXT)")
+    if not include_deleted and columns(connection, _BIN):
+        connection.execute(
+            f"""INSERT OR IGNORE INTO gone SELECT message_id, 'recently deleted'
+                FROM {_BIN} WHERE message_id IN (SELECT ROWID FROM message)"""  # noqa: S608
+        )
+    if "guid" in columns(connection, "message") and not _is_unique(connection):
+        connection.execute(
+            """INSERT OR IGNORE INTO gone SELECT m.ROWID, 'repeated in the database'
+               FROM (SELECT guid, min(ROWID) AS first FROM message WHERE guid <> ''
+                     GROUP BY guid HAVING count(*) > 1) twice
+               CROSS JOIN message m ON m.guid = twice.guid WHERE m.ROWID <> twice.first"""
+        )
+    connection.execute(
+        """INSERT OR IGNORE INTO gone SELECT ROWID, 'in no conversation' FROM message
+           WHERE ROWID NOT IN (SELECT message FROM place)"""
+    )
+    connection.execute("DELETE FROM place WHERE message IN (SELECT message FROM gone)")
+    connection.execute("CREATE INDEX temp.place_thread ON place (thread, message)")
+    for reason, rows in connection.execute("SELECT reason, count(*) FROM gone GROUP BY reason"):
+        report.skip(reason, rows)
+
+
+def _is_unique(connection: sqlite3.Connection) -> bool:
+    """Whether the database itself sees to it that no guid comes twice."""
+    for _, name, unique, *_ in connection.execute("PRAGMA index_list(message)").fetchall():
+        if unique and [row[2] for row in connection.execute(f'PRAGMA index_info("{name}")')] == ["guid"]:
+            return True
+    return False

@@ -1,0 +1,111 @@
+"""Where a chat.db lies: in a folder, in an iPhone backup, in a zip."""
+
+from __future__ import annotations
+
+import plistlib
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from xml.parsers.expat import ExpatError
+
+from engine.errors import DataError, StudioError
+from engine.importers.contacts import FILE, IN_BACKUP
+
+# In a folder: macOS, an iPhone's own name, and where an iPhone backup keeps that.
+PLACES = ("chat.db", "sms.db", "3d/3d0d7e5fb2ce288813306e4d4636395e047a3d28")
+MAX_BYTES = 64 * 2**30
+_MAX_ENTRIES = 300_000
+_ENDINGS = ("", "-wal", "-journal")
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
+
+
+def database_in(path: Path) -> Path:
+    """`path` itself, or the database inside it where it is a folder. Raises StudioError where none is."""
+    try:
+        if not path.is_dir():
+            return path
+        if is_encrypted(path):
+            raise StudioError(
+                f"The iPhone backup {path} is encrypted.",
+                "In Finder or iTunes switch off “Encrypt local backup”, back up again and import that; or "
+                "decrypt sms.db with iphone_backup_decrypt and import it.",
+            )
+        for place in PLACES:
+            if (path / place).exists():
+                return path / place
+    except OSError as error:
+        raise StudioError(f"{path} may not be read ({error.strerror}).", "Check its permissions.") from None
+    raise StudioError(f"There is no chat.db in {path}.", "On a Mac it is in ~/Library/Messages.")
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether `path` is an iPhone backup that only its password opens. May raise OSError."""
+    manifest = path / "Manifest.plist"
+    if not path.is_dir() or not manifest.is_file():
+        return False
+    try:
+        found = plistlib.loads(manifest.read_bytes())
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, ExpatError):
+        return False
+    return isinstance(found, dict) and bool(found.get("IsEncrypted"))
+
+
+def databases_in_zip(path: Path) -> list[zipfile.ZipInfo]:
+    """The members that are the database: the shallowest one first. Empty where there is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+    except (*_BAD_ZIP, OSError, IndexError):
+        return []
+    if len(infos) > _MAX_ENTRIES:
+        return []
+    wanted = [info for info in infos if _is_database(PurePosixPath(info.filename)) and not info.is_dir()]
+    return sorted(wanted, key=lambda info: info.filename.count("/"))
+
+
+def _is_database(name: PurePosixPath) -> bool:
+    if "__MACOSX" in name.parts:
+        return False
+    return any(name.parts[-place.count("/") - 1 :] == PurePosixPath(place).parts for place in PLACES)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """The database in a zip, with the files beside it that belong to it, in a private folder.
+
+    Only these members are written, under our own names: what the zip calls them leads nowhere.
+    """
+    found = databases_in_zip(path)
+    if not found:
+        raise StudioError(f"There is no chat.db in {path}.", "Zip the chat.db with its chat.db-wal.")
+    inside = found[0].filename
+    wanted = {inside + ending: Path("chat.db" + ending) for ending in _ENDINGS}
+    folder = PurePosixPath(inside).parent
+    wanted |= {str(folder / FILE): Path(FILE), str(folder.parent / IN_BACKUP.as_posix()): Path(FILE)}
+    with tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as private:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for info in archive.infolist():
+                    if info.filename in wanted:
+                        _take(archive, info, Path(private, wanted[info.filename]))
+        except _BAD_ZIP:
+            raise DataError(f"The chat.db in {path} cannot be unpacked.", "Unpack it yourself.") from None
+        yield Path(private, "chat.db")
+
+
+def _take(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    if info.flag_bits & 1:
+        raise StudioError(f"{archive.filename} is locked with a password.", "Unpack it yourself.")
+    room = min(MAX_BYTES, shutil.disk_usage(target.parent).free)
+    if info.file_size > room or (info.file_size > 2**20 and info.file_size > 1000 * info.compress_size):
+        raise StudioError(
+            f"{info.filename} in {archive.filename} unpacks to {info.file_size >> 20:,} MB.",
+            "If you trust it, unpack it yourself and import what comes out.",
+        )
+    target.touch(mode=0o600)
+    with archive.open(info) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file, 2**20)

@@ -1,0 +1,242 @@
+"""One message row of a Messenger, encrypted Messenger or Instagram export.
+
+The encrypted export names the same things differently (senderName, text, media), so one
+struct reads all three. Any field may be absent, null or odd.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from engine.conversation import Attachment, AttachmentKind, Kind, Reaction
+from engine.importers.wording import ANONYMOUS, wording
+
+LAST_TIME = 253_402_300_800_000  # the year 10000 in ms; nothing behind it is a date
+_ANONYMOUS_NAMES = frozenset({"", "facebook user", "instagram user", "messenger user"})
+_MEDIA_LOST = "Failed to download media"
+_LONE_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)", re.DOTALL
+)
+_OTHER_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?!00)")
+_PLACE = re.compile(r" (sent|shared) a (live )?location\.$")
+
+
+class _Media(msgspec.Struct, gc=False):
+    uri: str | None = None
+
+
+class _Share(msgspec.Struct, gc=False):
+    link: str | None = None
+
+
+class _Reaction(msgspec.Struct, gc=False):
+    reaction: str | None = None
+    actor: str | None = None
+    timestamp: int | float | None = None
+
+
+class Row(msgspec.Struct, gc=False):
+    """A row as it is written."""
+
+    sender_name: str | None = None
+    sender: str | None = msgspec.field(default=None, name="senderName")
+    timestamp_ms: int | float | None = None
+    timestamp: int | float | None = None
+    content: str | None = None
+    text: str | None = None
+    type: Any = None
+    photos: list[_Media] | None = None
+    videos: list[_Media] | None = None
+    audio_files: list[_Media] | None = None
+    files: list[_Media] | None = None
+    gifs: list[_Media] | None = None
+    sticker: _Media | None = None
+    share: _Share | None = None
+    media: list[_Media] | None = None
+    reactions: list[_Reaction] | None = None
+    users: Any = None
+    call_duration: Any = None
+    missed: Any = None
+    is_unsent: Any = None
+    unsent: Any = msgspec.field(default=None, name="isUnsent")
+    is_taken_down: Any = None
+
+
+class Line(msgspec.Struct, gc=False, array_like=True):
+    """A row that was understood. sender is a display name; ANONYMOUS for deleted accounts."""
+
+    time: int
+    sender: str
+    text: str
+    kind: Kind
+    attachments: tuple[Attachment, ...]
+    reactions: tuple[Reaction, ...]
+    repaired: bool
+
+
+_decode = msgspec.json.Decoder(Row).decode
+
+
+def is_mojibake(raw: bytes) -> bool:
+    """Whether this file holds UTF-8 bytes escaped one by one, as the main export does.
+
+    A fact of the whole file: no byte above ASCII and no escape outside \\u00xx. In any other file a
+    person may have typed the very characters that such damage looks like.
+    """
+    return raw.isascii() and (raw.count(b"\\u") == raw.count(b"\\u00") or _OTHER_ESCAPE.search(raw) is None)
+
+
+def repair(text: str) -> str:
+    """The text whose UTF-8 bytes `text` spells; `text` itself where it spells none."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def mend_surrogates(raw: bytes) -> bytes:
+    """Replace half emoji (an escape that lost its other half) by U+FFFD: they make a file unreadable."""
+    return _LONE_SURROGATE.sub(lambda m: m[1] + (m[2] or b"\\ufffd"), raw)
+
+
+def person(name: str | None) -> str:
+    """A display name, or ANONYMOUS for every way of writing a deleted account."""
+    name = (name or "").strip()
+    return ANONYMOUS if name.casefold() in _ANONYMOUS_NAMES else name
+
+
+def read_row(raw: bytes | msgspec.Raw, mojibake: bool, owner: str | None) -> Line | str:
+    """The row as a Line, or the reason why it is left out."""
+    try:
+        row = _decode(raw)
+    except (ValueError, RecursionError):
+        return "row not readable"
+    return understand(row, mojibake, owner)
+
+
+def understand(row: Row, mojibake: bool, owner: str | None) -> Line | str:
+    """The decoded row as a Line, or the reason why it is left out."""
+    time = row.timestamp_ms if row.timestamp_ms is not None else row.timestamp
+    if time is None or not 0 < time < LAST_TIME:
+        return "no time"
+    written_name = (row.sender_name if row.sender_name is not None else row.sender) or ""
+    written_text = (row.content if row.content is not None else row.text) or ""
+    if mojibake:
+        mend: Callable[[str], str] = repair
+        sender = _mended_person(written_name)
+        text = written_text if written_text.isascii() else repair(written_text)
+    else:
+        mend, sender, text = str, person(written_name), written_text
+    reactions = _reactions(row, mend) if row.reactions else ()
+    attachments = _attachments(row, text, mend)
+    kind, text = _kind(row, text, sender, attachments, owner)
+    if kind is Kind.SPEECH and (not text or text.isspace()):
+        if not attachments:
+            return "empty (no text, no attachment)"
+        kind = Kind.ATTACHMENT
+    if kind is Kind.ATTACHMENT and not attachments and _PLACE.search(text):
+        attachments = (Attachment(AttachmentKind.LOCATION),)
+    repaired = mojibake and (
+        not (written_text.isascii() or written_text == text)
+        or not (written_name.isascii() or written_name == repair(written_name))
+        or any(not (r.actor.isascii() and r.emoji.isascii()) for r in reactions)
+    )
+    return Line(int(time), sender, text, kind, attachments, reactions, repaired)
+
+
+@lru_cache(maxsize=4096)
+def _mended_person(name: str) -> str:
+    return person(repair(name))
+
+
+def _kind(
+    row: Row, text: str, sender: str, attachments: tuple[Attachment, ...], owner: str | None
+) -> tuple[Kind, str]:
+    """What the row is, and its text. The fields are believed before the wording."""
+    if row.is_unsent or row.unsent or row.is_taken_down:
+        return Kind.UNSENT, text
+    if row.call_duration is not None or row.missed or row.type == "Call":
+        return Kind.CALL, text
+    if row.users or row.type in ("Subscribe", "Unsubscribe"):
+        return Kind.EVENT, text
+    worded = wording(text, sender, owner)
+    if worded is Kind.ATTACHMENT and attachments:
+        return worded, ""
+    if attachments and worded is None:
+        # A bubble that is nothing but the link it shares is no sentence to learn from.
+        if all(text.strip() == attachment.name for attachment in attachments):
+            return Kind.ATTACHMENT, text
+        return Kind.SPEECH, text
+    if row.type == "placeholder":
+        return (worded or Kind.EVENT), text
+    return (worded or Kind.SPEECH), text
+
+
+def _attachments(row: Row, text: str, mend: Callable[[str], str]) -> tuple[Attachment, ...]:
+    if not (
+        row.photos or row.videos or row.audio_files or row.files or row.gifs or row.media
+        or row.sticker or row.share or row.type == "link"
+    ):  # fmt: skip
+        return ()
+    found: list[Attachment] = []
+    for kind, media in (
+        (AttachmentKind.PHOTO, row.photos),
+        (AttachmentKind.VIDEO, row.videos),
+        (AttachmentKind.VOICE, row.audio_files),
+        (AttachmentKind.FILE, row.files),
+        (AttachmentKind.GIF, row.gifs),
+    ):
+        if media:
+            found += [Attachment(kind, _name(mend(item.uri or ""))) for item in media]
+    if row.media:
+        found += [_guessed(_name(mend(item.uri or ""))) for item in row.media]
+    if row.sticker is not None:
+        found.append(Attachment(AttachmentKind.STICKER, _name(mend(row.sticker.uri or ""))))
+    if row.share is not None:
+        kind = AttachmentKind.LOCATION if _PLACE.search(text) else AttachmentKind.LINK
+        found.append(Attachment(kind, mend(row.share.link or "")))
+    elif row.type == "link":
+        found.append(Attachment(AttachmentKind.LINK, text.strip()))
+    return tuple(found)
+
+
+def _name(uri: str) -> str:
+    """The file name of a path, the whole of a URL, nothing where the service lost the file."""
+    if uri == _MEDIA_LOST:
+        return ""
+    return uri if "://" in uri else uri.rsplit("/", 1)[-1]
+
+
+_BY_SUFFIX = {
+    **dict.fromkeys(("jpg", "jpeg", "png", "webp", "heic", "bmp"), AttachmentKind.PHOTO),
+    **dict.fromkeys(("mp4", "mov", "webm", "avi", "3gp"), AttachmentKind.VIDEO),
+    **dict.fromkeys(("m4a", "aac", "ogg", "opus", "mp3", "wav"), AttachmentKind.VOICE),
+    "gif": AttachmentKind.GIF,
+}
+
+
+def _guessed(name: str) -> Attachment:
+    """The encrypted export puts every medium in one list: only the file name says what it is."""
+    return Attachment(_BY_SUFFIX.get(name.rsplit(".", 1)[-1].lower(), AttachmentKind.FILE), name)
+
+
+def _reactions(row: Row, mend: Callable[[str], str]) -> tuple[Reaction, ...]:
+    return tuple(
+        Reaction(person(mend(item.actor or "")), mend(item.reaction), _milliseconds(item.timestamp))
+        for item in row.reactions or ()
+        if item.reaction
+    )
+
+
+def _milliseconds(time: float | None) -> int | None:
+    """Reactions carry seconds in some exports and milliseconds in others."""
+    if time is None or not 0 < time < LAST_TIME:
+        return None
+    return int(time * 1000) if time < 100_000_000_000 else int(time)

@@ -1,0 +1,32 @@
+"""`python -m engine.local --folder FOLDER [--host H --port P]`: serve the local provider."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from engine.errors import StudioError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m engine.local", description="Serve the local provider.")
+    parser.add_argument("--folder", type=Path, required=True, help="where its files, jobs and models live")
+    parser.add_argument("--host", help="serve TCP on this address instead of a Unix socket")
+    parser.add_argument("--port", type=int, help="serve TCP on this port (0: any free one)")
+    asked = parser.parse_args()
+    from engine.local.serve import run
+
+    try:
+        run(asked.folder, host=asked.host, port=asked.port)
+    except StudioError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"The folder {asked.folder} cannot be used: {error.strerror}.\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

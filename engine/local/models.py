@@ -1,0 +1,71 @@
+"""The models that can answer: found by id, loaded when first asked, the last few kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from engine.local.guard import ApiError
+from engine.local.jobs import Jobs, TunedModel
+from engine.local.trainers import ChatMessage, Model, Piece, trainers
+
+_LOADED = 3
+_UNTAUGHT = "I have not learned anyone's lines yet. Fine-tune me on a person first."
+
+
+class Untaught:
+    """A base model before any training: one honest sentence."""
+
+    def reply(self, messages: list[ChatMessage], *, max_tokens: int, **_: Any) -> Iterator[Piece]:
+        words = _UNTAUGHT.split(" ")[:max_tokens]
+        yield from (Piece(word if i == 0 else f" {word}", 1) for i, word in enumerate(words))
+
+
+class Models:
+    """Everything that `/v1/models` lists. A loaded model may answer several chats at a time."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._loaded: OrderedDict[str, Model] = OrderedDict()
+        self._loading = asyncio.Lock()
+
+    def wire(self) -> list[dict[str, Any]]:
+        bases = [_wire(name, 0, "understudy") for name in trainers()]
+        return bases + [_wire(model.id, model.created, "user") for model in self._jobs.models()]
+
+    def tuned(self, model_id: str) -> TunedModel | None:
+        return next((model for model in self._jobs.models() if model.id == model_id), None)
+
+    def delete(self, model: TunedModel) -> None:
+        """Delete the model from disk and memory; its checkpoints go with it."""
+        for loaded in [key for key in self._loaded if key == model.id or key.startswith(f"{model.id}:ckpt-")]:
+            del self._loaded[loaded]
+        self._jobs.delete_model(model)
+
+    async def load(self, model_id: str) -> Model:
+        """The model, ready to answer. Raises ApiError 404 where there is none of that id."""
+        if model_id in trainers():
+            return Untaught()
+        async with self._loading:
+            if model_id not in self._loaded:
+                tuned = self.tuned(model_id)
+                trainer = trainers().get(tuned.base) if tuned else None
+                if tuned is None or trainer is None:
+                    raise not_found(model_id)
+                self._loaded[model_id] = await run_in_threadpool(trainer.load, tuned.folder)
+            self._loaded.move_to_end(model_id)
+            if len(self._loaded) > _LOADED:
+                self._loaded.popitem(last=False)
+            return self._loaded[model_id]
+
+
+def not_found(model_id: str) -> ApiError:
+    return ApiError(404, f"The model '{model_id}' does not exist.", code="model_not_found", param="model")
+
+
+def _wire(model_id: str, created: int, owner: str) -> dict[str, Any]:
+    return {"id": model_id, "object": "model", "created": created, "owned_by": owner}

@@ -1,0 +1,450 @@
+"""Imports: everything once, in spoken order, all of it or nothing."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.archive import Counts, open_studio, people, reading
+from engine.archive.ingest import ingest
+from engine.conversation import (
+    Attachment,
+    AttachmentKind,
+    Conversation,
+    Kind,
+    Message,
+    Reaction,
+    Sender,
+)
+from engine.errors import StudioError
+from engine.importers import ImportReport
+
+TORTOISE, HARE = Sender("t", "Tortoise"), Sender("h", "Hare")
+
+
+def message(key, time=0, text=None, sender="t", **more):
+    return Message(str(key), sender, time, f"message {key}" if text is None else text, **more)
+
+
+def thread(messages, key="race", senders=(TORTOISE, HARE), **more):
+    return Conversation(key, more.pop("title", "The race"), senders, messages, **more)
+
+
+async def take(studio, *conversations, **more):
+    report = more.pop("report", None) or ImportReport()
+
+    def counted():
+        for one in conversations:
+            messages = list(one.messages)
+            for row in messages:
+                report.keep(row.kind)
+            yield msgspec.structs.replace(one, messages=iter(messages))
+
+    arguments = {"source": "phone", "importer": "messenger", "path": "/export", **more}
+    await ingest(studio, conversations=counted(), report=report, **arguments)
+    return report
+
+
+async def texts(studio, conversation=1):
+    return [row.text for row in await reading.messages(studio, conversation)]
+
+
+@pytest.fixture
+async def studio(tmp_path):
+    async with await open_studio(tmp_path / "studio.db") as opened:
+        yield opened
+
+
+async def test_every_field_comes_back(studio):
+    spoken = [
+        message("a", 1000, "Slow and steady, that's my motto.", reactions=(Reaction("Hare", "😂", 5),)),
+        message(
+            "b", 2000, "", "h", kind=Kind.ATTACHMENT, attachments=(Attachment(AttachmentKind.PHOTO, "p.jpg"),)
+        ),
+        message("c", 3000, "Speed is key!", "h", reply_to="a", edited=True),
+    ]
+    report = await take(studio, thread(spoken, is_group=True, section="archived"))
+    (row,) = await reading.conversations(studio)
+    assert (row.title, row.source, row.kind, row.section) == ("The race", "phone", "group", "archived")
+    assert (row.people, row.messages, row.first, row.last) == (("Tortoise", "Hare"), 3, 1000, 3000)
+    first, second, third = await reading.messages(studio, row.id)
+    assert (first.sender, first.time, first.reactions) == ("Tortoise", 1000, (Reaction("Hare", "😂", 5),))
+    assert (second.kind, second.attachments) == (
+        Kind.ATTACHMENT,
+        (Attachment(AttachmentKind.PHOTO, "p.jpg"),),
+    )
+    assert (third.reply_to, third.edited, third.sender) == (first.id, True, "Hare")
+    assert report.already_there == 0
+    (source,) = await reading.sources(studio)
+    assert (source.name, source.importer, source.path, source.messages) == (
+        "phone",
+        "messenger",
+        "/export",
+        3,
+    )
+    assert await reading.counts(studio) == Counts(1, 3, 2, 1)
+
+
+async def test_a_second_import_adds_what_is_new_and_nothing_twice(studio):
+    await take(studio, thread([message(n, n * 10) for n in (1, 2, 5)]))
+    report = await take(
+        studio,
+        thread([message(n, n * 10) for n in range(1, 7)]),
+        thread([message(1, 5)], key="other", title="Other"),
+    )
+    assert report.already_there == 3
+    assert await texts(studio) == [f"message {n}" for n in range(1, 7)]
+    again = await take(
+        studio,
+        thread([message(n, n * 10) for n in range(1, 7)]),
+        thread([message(1, 5)], key="other", title="Other"),
+    )
+    assert again.already_there == again.kept == 7
+    assert (await reading.counts(studio)).messages == 7
+    assert len(await reading.search(studio, "message")) == 7
+    assert [row.messages for row in await reading.conversations(studio, order="messages")] == [6, 1]
+
+
+async def test_the_same_export_under_another_name_is_another_source(studio):
+    await take(studio, thread([message(1)]))
+    report = await take(studio, thread([message(1)]), source="tablet")
+    assert report.already_there == 0
+    assert {row.source for row in await reading.conversations(studio)} == {"phone", "tablet"}
+    assert len(await reading.conversations(studio, source="tablet")) == 1
+
+
+async def test_additions_in_the_middle_of_a_millisecond_keep_the_spoken_order(studio):
+    await take(studio, thread([message("a", 7), message("c", 7), message("d", 8)]))
+    await take(studio, thread([message("a", 7), message("b", 7), message("c", 7), message("d", 8)]))
+    assert await texts(studio) == [f"message {key}" for key in "abcd"]
+    # An export that holds only the end must not turn the order round.
+    liked = message("c", 7, reactions=(Reaction("Hare", "❤"),))
+    await take(studio, thread([liked, message("d", 8)]))
+    assert await texts(studio) == [f"message {key}" for key in "abcd"]
+
+
+async def test_a_newer_copy_brings_a_message_up_to_date(studio):
+    await take(studio, thread([message("a", 1, "I was frist"), message("b", 2, "yes")]))
+    before = await reading.messages(studio, 1)
+    newer = [
+        message("a", 1, "I was first", edited=True),
+        message("b", 2, "yes", reactions=(Reaction("Hare", "❤"),)),
+    ]
+    report = await take(studio, thread(newer))
+    assert report.already_there == 2
+    after = await reading.messages(studio, 1)
+    assert [row.id for row in after] == [row.id for row in before]
+    assert (after[0].text, after[0].edited, after[1].reactions) == (
+        "I was first",
+        True,
+        (Reaction("Hare", "❤"),),
+    )
+    assert await reading.search(studio, "frist") == []
+    assert len(await reading.search(studio, "first")) == 1
+    # The older export read again does not take the edit back.
+    await take(studio, thread([message("a", 1, "I was frist")]))
+    assert (await texts(studio))[0] == "I was first"
+    async with studio.writing() as connection:  # raises where index and text differ
+        await connection.execute("INSERT INTO speech_index (speech_index) VALUES ('integrity-check')")
+
+
+async def test_an_unsent_message_is_no_longer_found(studio):
+    await take(studio, thread([message("a", 1, "a secret"), message("b", 2, "a word")]))
+    await take(studio, thread([message("a", 1, "", kind=Kind.UNSENT)]))
+    assert [hit.message.text for hit in await reading.search(studio, "a")] == ["a word"]
+    tortoise = await people.find_person(studio, "Tortoise")
+    assert (tortoise.messages, tortoise.words) == (2, 2)
+
+
+async def test_reactions_are_no_messages_that_were_already_there(studio):
+    liked = (Reaction("Hare", "❤"),)
+    first = await take(studio, thread([message("a", reactions=liked)]))
+    assert first.already_there == 0
+    second = await take(
+        studio, thread([message("a", reactions=(*liked, Reaction("Owl", "😂"))), message("b", 2)])
+    )
+    assert second.already_there == 1
+    assert [len(row.reactions) for row in await reading.messages(studio, 1)] == [2, 0]
+
+
+async def test_a_reply_to_a_message_that_came_later(studio):
+    await take(studio, thread([message("b", 2, reply_to="a")]))
+    assert (await reading.messages(studio, 1))[0].reply_to is None
+    await take(studio, thread([message("a", 1), message("b", 2, reply_to="a")]))
+    first, second = await reading.messages(studio, 1)
+    assert second.reply_to == first.id
+
+
+async def test_text_that_no_database_can_hold(studio):
+    broken = [message(n, n) for n in range(2500)] + [message("\ud83d", 9999, "half \ud83d an emoji\0!")]
+    await take(studio, thread(broken, title="\udc00"))
+    assert len(await texts(studio)) == 2501
+    assert (await texts(studio))[-1] == "half ? an emoji\0!"
+
+
+async def test_who_writes_without_being_listed(studio):
+    await take(studio, thread([message("a", sender="Owl")], senders=(TORTOISE,)))
+    (row,) = await reading.messages(studio, 1)
+    assert row.sender == "Owl"
+    assert (await reading.conversation(studio, 1)).people == ("Tortoise", "Owl")
+
+
+async def test_the_generators_run_once_in_order_in_one_worker_thread(studio):
+    seen = []
+
+    def spoken(name):
+        for n in range(3):
+            seen.append((name, n, threading.current_thread()))
+            yield message(n, n)
+
+    def conversations():
+        for name in ("x", "y"):
+            yield thread(spoken(name), key=name)
+
+    report = ImportReport()
+    shown = []
+    await ingest(
+        studio,
+        source="s",
+        importer="i",
+        path="",
+        conversations=conversations(),
+        report=report,
+        progress=lambda given: shown.append((given, threading.current_thread())),
+    )
+    assert [entry[:2] for entry in seen] == [(name, n) for name in ("x", "y") for n in range(3)]
+    assert len({entry[2] for entry in seen}) == 1
+    assert seen[0][2] is not threading.main_thread()
+    assert shown
+    assert all(given is report and where is threading.main_thread() for given, where in shown)
+
+
+def endless(closed):
+    try:
+        n = 0
+        while True:
+            yield thread([message(n, n)], key=str(n))
+            n += 1
+    finally:
+        closed.set()
+
+
+async def test_a_cancelled_import_changes_nothing(studio):
+    await take(studio, thread([message("a")]))
+    asked = []
+    closed = threading.Event()
+    with pytest.raises(StudioError, match="cancelled"):
+        await ingest(
+            studio,
+            source="phone",
+            importer="i",
+            path="",
+            conversations=endless(closed),
+            report=ImportReport(),
+            cancelled=lambda: asked.append(1) or len(asked) > 500,
+        )
+    assert closed.is_set()  # the importer could put its files away
+    assert await reading.counts(studio) == Counts(1, 1, 2, 1)
+    assert (await reading.sources(studio))[0].importer == "messenger"
+
+
+async def test_a_cancelled_task_stops_the_thread_and_changes_nothing(studio):
+    closed = threading.Event()
+    task = asyncio.ensure_future(
+        ingest(
+            studio, source="s", importer="i", path="", conversations=endless(closed), report=ImportReport()
+        )
+    )
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
+    assert await reading.sources(studio) == []
+    await take(studio, thread([message("a")]))  # the studio is free again
+
+
+async def test_a_task_cancelled_twice_still_waits_for_its_thread(studio):
+    closed = threading.Event()
+
+    def slow():
+        try:
+            yield thread([message("a")])
+            at_it.set()
+            go_on.wait(10)
+            yield thread([message("b")], key="b")
+        finally:
+            closed.set()
+
+    at_it, go_on = threading.Event(), threading.Event()
+    task = asyncio.ensure_future(
+        ingest(studio, source="s", importer="i", path="", conversations=slow(), report=ImportReport())
+    )
+    await asyncio.to_thread(at_it.wait, 10)
+    for _ in range(3):
+        task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
+
+
+async def test_an_importer_that_breaks_changes_nothing(studio):
+    def broken():
+        yield thread([message("a")])
+        raise StudioError("The zip is cut short.", "Download it again.")
+
+    with pytest.raises(StudioError, match="cut short"):
+        await ingest(studio, source="s", importer="i", path="", conversations=broken(), report=ImportReport())
+    assert (await reading.counts(studio)).messages == 0
+
+
+KILLED = """
+import asyncio, os, signal, sys, time
+from pathlib import Path
+from engine.archive import merge, open_studio
+from engine.archive.ingest import ingest
+from engine.conversation import Conversation, Message, Sender
+from engine.importers import ImportReport
+
+path, moment, source = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+def conversations():
+    for c in range(20):
+        yield Conversation(str(c), str(c), (Sender("t", "Tortoise"),),
+            (Message(str(n), "t", n, f"line {n} of {c}") for n in range(1000)))
+        if moment == "reading" and c == 10:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if moment == "writing":  # between the messages and the figures, in the middle of the one transaction
+    merge.SENDER_FIGURES = "SELECT 1 WHERE ?1 AND die()"
+    import engine.archive.ingest as module
+    plain = module.connect
+    def deadly(path):
+        connection = plain(path)
+        connection.execute("PRAGMA cache_size = 10")  # so that pages have reached the file by then
+        connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        return connection
+    module.connect = deadly
+
+async def main():
+    async with await open_studio(path) as studio:
+        await ingest(studio, source=source, importer="i", path="", conversations=conversations(),
+            report=ImportReport())
+
+asyncio.run(main())
+"""
+
+
+async def run(path, moment, source):
+    command = [sys.executable, "-c", KILLED, str(path), moment, source]
+    return await asyncio.to_thread(subprocess.run, command, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("source", ["phone", "new"])
+@pytest.mark.parametrize("moment", ["reading", "writing"])
+async def test_a_killed_import_leaves_the_studio_as_it_was(tmp_path, moment, source):
+    path = tmp_path / "studio.db"
+    async with await open_studio(path) as studio:
+        await take(studio, thread([message("a")]))
+    killed = await run(path, moment, source)
+    assert killed.returncode == -signal.SIGKILL
+    if moment == "writing":
+        assert path.with_name("studio.db-wal").stat().st_size > 100_000  # it did die in the middle
+    async with await open_studio(path) as studio:
+        assert [row.name for row in await reading.sources(studio)] == ["phone"]
+        assert await texts(studio) == ["message a"]
+        assert await reading.search(studio, "line") == []
+    done = await run(path, "never", source)
+    assert done.returncode == 0
+    async with await open_studio(path) as studio:
+        assert (await reading.counts(studio)).messages == 20_001
+        assert len(await reading.search(studio, "line", limit=30_000)) == 20_000
+
+
+async def test_the_owner_by_the_users_word(studio):
+    report = await take(studio, thread([message("a")]), owner="Tortoise")
+    assert report.owner == "Tortoise"
+    assert (await reading.sources(studio))[0].owner == "Tortoise"
+    assert (await reading.messages(studio, 1))[0].is_owner
+    assert [row.name for row in await people.people(studio) if row.is_owner] == ["Tortoise"]
+    # It stays where a later import says nothing, and moves where the user says otherwise.
+    found = ImportReport(owner="Hare")
+    await take(studio, thread([message("a")]), report=found)
+    assert [row.name for row in await people.people(studio) if row.is_owner] == ["Tortoise"]
+    await take(studio, thread([message("a")]), owner="Hare")
+    assert [row.name for row in await people.people(studio) if row.is_owner] == ["Hare"]
+
+
+async def test_the_owner_found_by_the_importer(studio):
+    await take(studio, thread([message("a")]), report=ImportReport(owner="Hare"))
+    assert [row.name for row in await people.people(studio) if row.is_owner] == ["Hare"]
+
+
+async def test_me_is_given_a_name_and_keeps_it(studio):
+    me = (Sender("me", "Me", True), HARE)
+    await take(studio, thread([message("a", sender="me")], senders=me), owner="Wren Halloran")
+    assert (await reading.messages(studio, 1))[0].sender == "Wren Halloran"
+    report = await take(studio, thread([message("a", sender="me")], senders=me))
+    assert (await reading.messages(studio, 1))[0].sender == report.owner == "Wren Halloran"
+
+
+async def test_owners_of_one_name_in_two_sources_are_one_person(studio):
+    await take(studio, thread([message("a")], senders=(TORTOISE, HARE)), owner="Tortoise")
+    me = (Sender("me", "Me", True), HARE)
+    await take(
+        studio,
+        thread([message("a", sender="me")], senders=me),
+        source="mac",
+        importer="imessage",
+        owner="Tortoise",
+    )
+    owner = await people.find_person(studio, "Tortoise")
+    assert (owner.is_owner, owner.messages, set(owner.sources)) == (True, 2, {"phone", "mac"})
+    assert len(await people.people(studio)) == 3  # two hares: nobody said that they are one
+    await people.split(studio, owner.id)
+    await take(studio, thread([message("b", 2)]), owner="Tortoise")
+    assert len(await people.people(studio)) == 4  # what was split stays split
+
+
+async def test_an_owner_nobody_knows_is_a_warning(studio):
+    report = await take(studio, thread([message("a")]), owner="Tortise")
+    (warning,) = report.warnings
+    assert 'No sender is called "Tortise"' in warning
+    assert 'Did you mean "Tortoise"?' in warning
+    assert not any(row.is_owner for row in await people.people(studio))
+
+
+async def test_a_contact_that_got_a_name(studio):
+    await take(studio, thread([message("a", sender="n")], senders=(Sender("n", "+44 20 7946 0000"),)))
+    await take(studio, thread([message("a", sender="n")], senders=(Sender("n", "Owl"),)))
+    assert [row.name for row in await people.people(studio)] == ["Owl"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    times=st.lists(st.integers(0, 5), max_size=25).map(sorted),
+    parts=st.lists(st.sets(st.integers(0, 24)), max_size=3),
+)
+def test_however_an_export_comes_the_whole_of_it_ends_in_spoken_order(tmp_path_factory, times, parts):
+    whole = [message(n, time) for n, time in enumerate(times)]
+
+    async def run():
+        async with await open_studio(tmp_path_factory.mktemp("studio") / "s.db") as studio:
+            for part in parts:
+                await take(studio, thread([row for n, row in enumerate(whole) if n in part]))
+            report = await take(studio, thread(whole))
+            known = set().union(*parts) & set(range(len(whole)))
+            assert report.already_there == len(known)
+            assert await texts(studio) == [row.text for row in whole]
+
+    asyncio.run(run())

@@ -1,0 +1,122 @@
+"""Import reports are kept in the studio and printed again."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from messenger_export import said, write_thread
+from real_command import understudy
+
+from engine import cli
+from engine.archive import forgetting, imports, open_studio
+from engine.archive.schema import APPLICATION_ID, FIRST
+from engine.errors import StudioError
+from engine.importers.report import EXAMPLES, Example, ImportReport, from_json, to_json
+
+
+def test_a_report_is_the_same_again() -> None:
+    report = ImportReport(owner="Zoë", rows_total=9, conversations=2, already_there=1)
+    report.keep("speech")
+    report.skip("empty", 3, Example("inbox/a.json, row 4", 1_700_000_000_000, "half \ud83d an emoji " * 20))
+    report.skip("empty")
+    report.skip("no time")
+    report.bad_files.append(("na\udce4me.json", "is empty"))
+    report.warnings.append("a note")
+    again = from_json(to_json(report))
+    assert again == report
+    assert again.skipped["something else"] == 0
+    [row] = again.examples["empty"]
+    assert len(row.text) == 80
+    assert from_json('{"rows_read": 3, "of a later version": 1}').rows_read == 3
+
+
+def test_no_more_rows_are_noted_than_can_be_kept() -> None:
+    report = ImportReport()
+    for number in range(EXAMPLES + 50):
+        report.skip("empty", example=Example(f"row {number}"))
+    assert report.skipped["empty"] == EXAMPLES + 50
+    assert len(report.examples["empty"]) == EXAMPLES
+    assert report.examples["empty"][-1].place == f"row {EXAMPLES - 1}"
+
+
+def test_imports_lists_and_prints_again(tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    rows = [said("Nora", 1_700_000_000_000 + number * 1000, f"line {number}") for number in range(20)]
+    write_thread(export, "ida_1", [*rows, said("Ida", 1_700_000_100_000)], ["Ida", "Nora"])
+    studio = tmp_path / "studio.db"
+    first = json.loads(understudy("import", str(export), "--json", studio=studio).stdout)
+    understudy("import", str(export), "--source", "again", studio=studio)
+
+    listed = [json.loads(line) for line in understudy("imports", "--json", studio=studio).stdout.splitlines()]
+    assert [one["source"] for one in listed] == ["again", "messenger"]
+    assert {name: listed[1][name] for name in first} == first | {"path": str(export)}
+    assert listed[1]["time"].endswith("Z")
+    plain = understudy("imports", studio=studio)
+    assert "20 kept" in plain.stdout and "1 left out" in plain.stdout
+
+    number = str(listed[1]["id"])
+    printed = understudy("imports", number, studio=studio)
+    assert printed.returncode == 0
+    assert "messenger, " in printed.stdout and "empty" in printed.stdout
+    assert json.loads(understudy("imports", number, "--json", studio=studio).stdout) == listed[1]
+    unknown = understudy("imports", number, "--reason", "zzz", studio=studio)
+    assert unknown.returncode == 2 and "empty" in unknown.stderr
+    assert understudy("imports", "99", studio=studio).returncode == 2
+    assert understudy("imports", "--reason", "empty", studio=studio).returncode == 2
+
+
+async def one(path: Path, report: ImportReport) -> int:
+    import studio_builder
+
+    await studio_builder.build(path, source="shown")
+    async with await open_studio(path) as studio:
+        return await imports.save_import(
+            studio, source="shown", importer="test", path="/x", report=to_json(report), seconds=1.5
+        )
+
+
+async def test_the_rows_behind_a_reason(tmp_path: Path) -> None:
+    report = ImportReport()
+    report.skip("no time", 2, Example("chat.db, message 7", None, "\x1b[2Jgone"))
+    number = await one(tmp_path / "studio.db", report)
+    shown = understudy("imports", str(number), "--reason", "no ti", studio=tmp_path / "studio.db")
+    assert "chat.db, message 7" in shown.stdout and "gone" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert "1 of 2 rows: no time." in shown.stderr
+    shown = understudy("imports", str(number), "--reason", "no time", "--json", studio=tmp_path / "studio.db")
+    assert json.loads(shown.stdout) == {
+        "reason": "no time", "place": "chat.db, message 7", "time": None, "text": "\x1b[2Jgone",
+    }  # fmt: skip
+
+
+async def test_a_report_goes_with_its_source(tmp_path: Path) -> None:
+    report = ImportReport()
+    report.skip("no time", 1, Example("row 1", None, "quixotically"))
+    await one(tmp_path / "studio.db", report)
+    async with await open_studio(tmp_path / "studio.db") as studio:
+        assert len(await imports.imports(studio)) == 1
+        await forgetting.forget(studio, await forgetting.find_source(studio, "shown"))
+        assert await imports.imports(studio) == []
+        with pytest.raises(StudioError, match="shown"):
+            await imports.save_import(studio, source="shown", importer="t", path="", report="{}", seconds=1)
+    assert b"quixotically" not in (tmp_path / "studio.db").read_bytes()
+
+
+def test_a_studio_of_the_first_version_is_brought_up_to_date(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "studio.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(FIRST)
+        connection.execute(
+            "INSERT INTO sources (name, importer, path, imported_at) VALUES ('old', 'm', '/', 1)"
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    assert cli.main(["--studio", str(path), "imports"]) == 0
+    assert "0 imports" in capsys.readouterr().err
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sources").fetchall() == [("old",)]
+    connection.close()

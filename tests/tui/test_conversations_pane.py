@@ -1,0 +1,210 @@
+"""Pane 1: list, transcript, search, filter, the AI sender, and the empty studio."""
+
+from pathlib import Path
+
+import pytest
+import studio_builder
+from screen_reader import press, rows, settled, text
+
+from engine.archive import open_studio, people
+from tui.app import UnderstudyApp
+from tui.screens.conversations.lists import ConversationList, HitList
+from tui.widgets.transcript import NEAR, WINDOW, Transcript
+
+SIZES = [(80, 24), (120, 36), (160, 48)]
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> Path:
+    return await studio_builder.build(tmp_path / "studio.db")
+
+
+@pytest.fixture
+async def long_studio(tmp_path: Path) -> Path:
+    return await studio_builder.build(
+        tmp_path / "studio.db", studio_builder.fable(3000), studio_builder.group()
+    )
+
+
+async def test_the_list_is_aligned_and_newest_first(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        hare = next(row for row in rows(app) if row.startswith(" ▸ Hare"))
+        group = next(row for row in rows(app) if "Race committee (4)" in row)
+        assert rows(app).index(hare) < rows(app).index(group)
+        assert hare.index(" 60 ") == group.index(" 24 "), "counts end in the same column"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_transcript_names_each_run_once_and_marks_what_is_no_speech(
+    studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter")
+        shown = await press(pilot, "g")
+        lines = [line[line.find("│ │") + 2 if size[0] >= 100 else 0 :].strip() for line in shown.splitlines()]
+        run = lines.index("│ Slow and steady, that's my motto.")
+        assert lines[run - 1].startswith("│ Tortoise")
+        assert lines[run + 1].startswith("│ A balanced approach")
+        assert any("❤ Tortoise" in line for line in lines)
+        assert any("Aug 2023 ─" in line for line in lines)
+        assert "│ [photo] start.jpg" in lines
+        app.screen.query_one(Transcript).move_to(15)
+        await settled(pilot)
+        shown = text(app)
+        assert "· Missed call" in shown
+        assert "· Tortoise · took a message back" in shown
+
+
+async def test_the_ai_sender_has_the_accent_gutter_everywhere(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert "▌" not in text(app)
+        assert "Whose voice" in await press(pilot, "a")
+        shown = await press(pilot, "g", "enter")
+        assert "▌ Tortoise" in shown and "▌ Hare" not in shown
+        assert "▌ Slow and steady" in shown
+        assert "│ Speed is key!" in shown
+    async with await open_studio(studio) as archive:
+        chosen = await people.ai(archive)
+        assert chosen is not None and chosen.name == "Tortoise"
+
+
+async def test_only_a_window_of_a_long_conversation_is_held(long_studio: Path) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter")
+        transcript = app.screen.query_one(Transcript)
+        assert "3,000 of 3,000" in text(app) and "(2999)" in text(app)
+        await press(pilot, "g")
+        assert transcript.cursor == 0 and "are you even awake" in text(app)
+        for _ in range(40):
+            await press(pilot, "pagedown")
+            assert len(transcript.rows) <= WINDOW
+        assert transcript.message is not None
+        assert transcript.cursor > WINDOW
+        assert f"({transcript.cursor})" in transcript.message.text or transcript.message.kind != "speech"
+        transcript.move_to(1500)
+        await settled(pilot)
+        assert "(1500)" in text(app)
+
+
+async def test_reading_the_window_again_does_not_move_what_is_read(long_studio: Path) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g")
+        transcript = app.screen.query_one(Transcript)
+        transcript.move_to(WINDOW - NEAR - 30)
+        await settled(pilot)
+        top = transcript._place()
+        first = transcript._first
+        transcript.scroll_relative(y=40, animate=False, force=True)
+        await settled(pilot)
+        assert transcript._first > first, "the window moved along"
+        place = transcript._place()
+        assert place is not None and top is not None
+        assert place[0] > top[0]
+        lines = [row for row in rows(app) if f"({place[0] + 1})" in row or f"({place[0] + 2})" in row]
+        assert lines
+
+
+async def test_search_lists_hits_shows_them_in_place_and_esc_goes_back(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        before = app.screen.query_one(Transcript).cursor
+        shown = await press(pilot, "slash", *"lettuce")
+        assert "6 hits" in shown and "and the lettuce?" in shown
+        assert "Race committee · Messenger" in shown, "the first hit stands in its place"
+        first = app.screen.query_one(Transcript).cursor
+        await press(pilot, "enter", "n")
+        assert app.screen.query_one(HitList).cursor == 1
+        assert app.screen.query_one(Transcript).cursor != first
+        await press(pilot, "N")
+        assert app.screen.query_one(Transcript).cursor == first
+        shown = await press(pilot, "escape")
+        assert "2 conversations" in shown
+        assert "Hare · Messenger" in shown
+        assert app.screen.query_one(Transcript).cursor == before
+
+
+async def test_search_takes_any_text(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        for typed in ('"', "AND OR", "(*", "a:b", "[/]", "'--"):
+            app.screen.set_focus(app.screen.query_one("#text"))
+            app.screen.query_one("#text").value = typed  # type: ignore[attr-defined]
+            await settled(pilot)
+            assert "hit" in text(app)
+            await press(pilot, "escape")
+        assert "2 conversations" in text(app)
+
+
+async def test_filter_and_order(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "f")
+        assert "Messenger" in shown and "Owl" in shown
+        answers = [row.strip() for row in rows(app)]
+        owl = next(at for at, row in enumerate(answers) if row.startswith("Owl")) - next(
+            at for at, row in enumerate(answers) if row.startswith("everything")
+        )
+        shown = await press(pilot, *["down"] * owl, "enter")
+        assert "1 conversation of 2" in shown and "with Owl" in shown
+        shown = await press(pilot, "f", "enter", "s", "s")
+        assert "by title" in shown and "2 conversations" in shown
+
+
+async def test_an_empty_studio_says_what_to_do_and_loads_the_sample(tmp_path: Path) -> None:
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "import an export" in text(app) and "chat.db" in text(app)
+        assert "d sample" in rows(app)[-1] and "find" not in rows(app)[-1]
+        shown = await press(pilot, "d")
+        assert "rows read" in shown and "every row is kept or left out" in shown
+        await press(pilot, "enter")
+        await settled(pilot)
+        assert app.screen.query_one(Transcript).has_focus
+        await press(pilot, "escape")
+        assert app.screen.query_one(ConversationList).rows > 5
+        assert "d sample" not in rows(app)[-1]
+
+
+async def test_another_pane_can_ask_for_a_message_or_a_person(studio: Path) -> None:
+    async with await open_studio(studio) as archive:
+        from engine.archive import reading
+
+        row = next(row for row in await reading.conversations(archive) if row.title == "Hare")
+        message = (await reading.page(archive, row.id, offset=7, limit=1))[0]
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        app.go(1, (row.id, message.id))
+        await settled(pilot)
+        assert app.screen.query_one(Transcript).cursor == 7
+        app.go(2)
+        await settled(pilot)
+        app.go(1, "Owl")
+        await settled(pilot)
+        assert "1 conversation of 2" in text(app) and "Race committee · Messenger" in text(app)
+
+
+async def test_copying_says_where_to(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g")
+        shown = await press(pilot, "y")
+        assert "Sent to the terminal's clipboard." in shown.splitlines()[-1]
+        assert app.clipboard == "are you even awake"
+        assert "? keys" in (await press(pilot, "j")).splitlines()[-1]

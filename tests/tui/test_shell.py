@@ -1,0 +1,243 @@
+"""The shell: panes, the line on top, the line of keys, help, palette, and the table behind them."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import studio_builder
+from screen_reader import press, rows, settled, text
+
+from tui.actions import ACTIONS, bindings, find
+from tui.app import UnderstudyApp
+from tui.pane import Pane
+from tui.widgets.field import Field
+from tui.widgets.key_line import AT_MOST
+
+SIZES = [(80, 24), (120, 36), (160, 48)]
+RESERVED = {f"ctrl+{letter}" for letter in "sqbaozhmi"}
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> Path:
+    return await studio_builder.build(tmp_path / "studio.db")
+
+
+def test_every_binding_has_an_id_of_its_own_and_no_reserved_key() -> None:
+    made = [binding for group in ACTIONS for binding in bindings(group)]
+    assert all(binding.id for binding in made)  # type: ignore[union-attr]
+    counts = Counter(binding.id for binding in made)  # type: ignore[union-attr]
+    assert not [id for id, count in counts.items() if count > 1]
+    keys = [key.strip() for binding in made for key in binding.key.split(",")]  # type: ignore[union-attr]
+    assert not RESERVED & set(keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_bindings_of_the_running_app_all_come_from_the_table(
+    studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        for key in ("1", "2", "slash"):
+            await press(pilot, key)
+            for pressed, active in app.screen.active_bindings.items():
+                assert find(active.binding.id), (pressed, active.binding)
+                assert pressed not in RESERVED
+
+
+async def test_digits_change_panes_except_while_typing(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert "Hare" in text(app)
+        assert "role" in await press(pilot, "2")
+        await press(pilot, "1", "slash", "2")
+        assert isinstance(app.screen, Pane) and app.screen.DIGIT == 1
+        assert app.screen.query_one(Field).value == "2"
+        await press(pilot, "ctrl+g", "2")
+        assert app.screen.DIGIT == 2
+        await press(pilot, "1")
+        assert app.screen.query_one(Field).value == "2"
+
+
+async def test_the_line_on_top_shortens_to_digits_and_says_the_most_urgent(studio: Path) -> None:
+    app = UnderstudyApp(studio, demo=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert rows(app)[0].startswith(" 1 Conversations  2 Senders")
+        assert rows(app)[0].endswith("demo")
+        app.status.publish("provider", "local · ready")
+        app.status.publish("job", "step 120/300 · loss 1.84 · LIVE", urgency=1)
+        app.status.count(2, 1_042)
+        await pilot.pause()
+        assert rows(app)[0].endswith("demo · step 120/300 · loss 1.84 · LIVE")
+        assert "2 Senders 1,042" in rows(app)[0]
+        app.status.publish("job", "")
+        await pilot.pause()
+        assert rows(app)[0].endswith("demo · local · ready")
+        await press(pilot, "2")
+        app.status.count(1, 7)
+        shown = await press(pilot, "1")
+        assert "1 Conversations 7" in shown.splitlines()[0], "what changed while the pane was away"
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.status.publish("job", "job \x1b[31mft · step 120/300 · loss 1.84 · LIVE", urgency=1)
+        await settled(pilot)
+        assert rows(app)[0].startswith(" [1] 2")
+        assert "Conversations" in rows(app)[0]
+        assert rows(app)[0].endswith("job ␛[31mft · step 120/300 · loss 1.84 · LIVE")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_last_line_offers_at_most_six_keys_and_always_the_help(
+    studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        for keys in (["1"], ["enter"], ["2"]):
+            shown = (await press(pilot, *keys)).splitlines()[-1]
+            assert "? keys" in shown
+            assert len(shown.strip().split("   ")) <= AT_MOST
+            assert len(shown) <= size[0]
+
+
+async def test_help_lists_the_keys_of_what_has_the_focus(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 50)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "question_mark")
+        assert "find in all messages as you type" in shown
+        assert "open the row under the bar" in shown
+        assert "copy the message" not in shown
+        await press(pilot, "escape", "enter")
+        assert "copy the message under the bar" in await press(pilot, "question_mark")
+
+
+async def test_the_palette_finds_an_action_by_name_and_does_it(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "ctrl+p", *"copy")
+        assert "copy the message under the bar" in shown, "actions of other parts of the pane are listed too"
+        shown = await press(pilot, "ctrl+u", *"senders")
+        assert "go to Senders" in shown
+        await press(pilot, "enter")
+        assert isinstance(app.screen, Pane) and app.screen.DIGIT == 2
+
+
+async def test_help_lists_what_does_not_apply_now_too(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 50)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "question_mark")
+        assert "next hit" in shown and "load the sample exports" in shown, (
+            "nothing is searched, nothing empty"
+        )
+        assert "go to Evaluate" not in shown or find("app.pane-6") is not None
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_sheet_fills_a_narrow_screen_and_leaves_room_around_it_on_a_wide_one(
+    studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "f")
+        sheet = app.screen.query_one("#sheet")
+        assert sheet.region.width == (80 if size[0] == 80 else 72)
+        assert sheet.region.y > 0, "it lies over the pane, which is seen above it"
+
+
+async def test_z_does_nothing_while_no_detail_is_shown(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        before = text(app)
+        assert await press(pilot, "z") == before
+
+
+async def test_the_panes_keep_their_names_while_a_long_state_gives_way(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        for state in ("x" * 20, "x" * 90):
+            app.status.publish("job", state, urgency=1, shorter=["in short"])
+            await pilot.pause()
+            assert rows(app)[0].startswith(" 1 Conversations  2 Senders")
+        assert rows(app)[0].endswith("in short")
+
+
+async def test_themes_go_round_and_leave_the_app_alive(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        first = app.theme
+        for _ in range(4):
+            assert "Hare" in await press(pilot, "T")
+        assert app.theme == first
+
+
+async def test_notifications_are_safe_and_never_markup(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await settled(pilot)
+        app.notify("[/] \x1b]52;c;x\x07", title="[/nope] \x9b", markup=True)
+        app.screen.notify("[/some/path]")
+        await settled(pilot)
+        shown = text(app)
+        assert "[/] ␛]52;c;x␇" in shown
+        assert "[/some/path]" in shown
+
+
+async def test_a_narrow_screen_shows_one_thing_at_a_time(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "Race committee" in text(app) and "Speed is key" not in text(app)
+        shown = await press(pilot, "enter")
+        assert "Race committee" not in shown and "Speed is key" in shown
+        assert "esc back" in shown.splitlines()[-1]
+        assert "Race committee" in await press(pilot, "escape")
+        await press(pilot, "enter")
+        await pilot.resize_terminal(120, 36)
+        await settled(pilot)
+        assert "Race committee" in text(app) and "Speed is key" in text(app)
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        assert "Race committee" not in text(app) and "Speed is key" in text(app)
+
+
+async def test_a_file_that_is_no_studio_is_said_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "studio.db"
+    path.write_text("this is not a database, and it is longer than a header would be " * 20)
+    app = UnderstudyApp(path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        last = " ".join(rows(app)[-3:])
+        assert "studio.db" in last
+        assert "Error" not in last and "Traceback" not in last
+
+
+async def test_the_first_paint_waits_for_nothing(tmp_path: Path) -> None:
+    app = UnderstudyApp(tmp_path / "new" / "studio.db")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert rows(app)[0].startswith(" 1 Conversations")
+        await settled(pilot)
+        assert "Nothing here yet." in text(app)
+
+
+async def test_a_pane_that_comes_back_is_painted_whole(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        first = text(app)
+        await press(pilot, "2", "3", "2")
+        await pilot.pause(0.1)
+        assert await press(pilot, "1") == first
+
+
+def test_a_field_that_is_made_before_its_pane_stands(tmp_path):
+    UnderstudyApp(tmp_path / "studio.db").clear_selection()  # Textual's own raises: there is no screen yet

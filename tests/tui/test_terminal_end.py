@@ -1,0 +1,144 @@
+"""How the studio ends in a real terminal: signals, a lost line, a bug; and that it is still when idle."""
+
+import os
+import pty
+import select
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pseudo_terminal import PseudoTerminal
+
+from engine import crash
+
+RESTORED = b"\x1b[?1049l"
+SECRET = "meet me under the old oak"
+
+BUG = f"""
+import asyncio, sys
+from pathlib import Path
+from tui.app import UnderstudyApp
+from tui.screens.conversations.pane import ConversationsPane
+
+def bug(self):
+    secret = {SECRET!r}
+    if sys.argv[2] == "handler":
+        raise ValueError(secret)
+    async def work():
+        private = secret
+        raise KeyError(private)
+    self.work("bug", work)
+
+ConversationsPane.action_import = bug
+app = UnderstudyApp(Path(sys.argv[1]))
+app.run()
+sys.exit(app.return_code)
+"""
+
+
+def studio(path: Path) -> dict[str, str]:
+    return {**os.environ, "UNDERSTUDY_STUDIO": str(path)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    program = [sys.executable, "-m", "tui"]
+    with PseudoTerminal(program, columns=80, rows=24, environment=studio(tmp_path / "s.db")) as terminal:
+        terminal.wait_for("Nothing here yet.")
+        terminal.child.kill(number)
+        assert terminal.wait_for_end() == 128 + number
+        assert RESTORED in terminal.raw
+    assert not list(tmp_path.glob("crash-*"))
+
+
+def test_q_ends_it_with_zero_and_an_idle_screen_sends_nothing(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "tui"]
+    environment = {**studio(tmp_path / "s.db"), "SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}
+    with PseudoTerminal(program, columns=80, rows=24, environment=environment) as terminal:
+        terminal.wait_for("Nothing here yet.")
+        terminal.press("i")
+        terminal.settle()
+        sent = len(terminal.raw)
+        for _ in range(10):
+            terminal.read(0.2)
+        assert len(terminal.raw) == sent, "a field has the focus, and nothing blinks"
+        terminal.press("\x1b")
+        terminal.wait_for("Nothing here yet.")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert RESTORED in terminal.raw
+
+
+@pytest.mark.parametrize("hangup_ignored", [False, True])
+def test_a_terminal_that_is_gone_ends_it(tmp_path: Path, hangup_ignored: bool) -> None:
+    program = "import signal, sys; from pathlib import Path; from tui.app import UnderstudyApp\n"
+    if hangup_ignored:
+        program += (
+            "real = signal.signal\n"
+            "signal.signal = lambda n, h: real(n, signal.SIG_IGN if n == signal.SIGHUP else h)\n"
+        )
+    program += "app = UnderstudyApp(Path(sys.argv[1])); app.run(); sys.exit(app.return_code)"
+    child, line = pty.fork()
+    if child == 0:
+        os.execvpe(
+            sys.executable,
+            [sys.executable, "-c", program, str(tmp_path / "s.db")],
+            {**os.environ, "TERM": "xterm-256color"},
+        )
+    painted, deadline = b"", time.monotonic() + 20
+    while b"Nothing" not in painted and time.monotonic() < deadline:
+        if select.select([line], [], [], 0.1)[0]:
+            painted += os.read(line, 65536)
+    os.close(line)
+    deadline = time.monotonic() + 10
+    ended = (0, 0)
+    while not ended[0] and time.monotonic() < deadline:
+        ended = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.05)
+    if not ended[0]:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended[0] == child, "it lived on without a terminal"
+    assert os.waitstatus_to_exitcode(ended[1]) == 128 + signal.SIGHUP
+    assert not list(tmp_path.glob("crash-*"))
+
+
+@pytest.mark.parametrize("where", ["handler", "worker"])
+def test_a_bug_leaves_a_log_without_private_text(tmp_path: Path, where: str) -> None:
+    program = [sys.executable, "-c", BUG, str(tmp_path / "s.db"), where]
+    with PseudoTerminal(program, columns=80, rows=24, environment=os.environ) as terminal:
+        terminal.wait_for("Nothing here yet.")
+        terminal.press("i")
+        assert terminal.wait_for_end() == 1
+        after = terminal.raw[terminal.raw.rindex(RESTORED) :].decode()
+        assert SECRET not in terminal.raw.decode()
+        assert "Traceback" not in after
+    (log,) = tmp_path.glob("crash-*.log")
+    assert str(log) in after.replace("\r\n", "")
+    assert after.strip().count("\n") == 0
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    written = log.read_text()
+    assert SECRET not in written
+    assert ("ValueError" if where == "handler" else "KeyError") in written
+    assert "__main__:" in written
+
+
+def test_a_crash_log_names_the_causes_and_nothing_else(tmp_path: Path) -> None:
+    try:
+        try:
+            raise KeyError(SECRET)
+        except KeyError as error:
+            raise RuntimeError(SECRET) from error
+    except RuntimeError as error:
+        path = crash.write(tmp_path / "new", error)
+    assert path is not None
+    written = path.read_text()
+    assert SECRET not in written
+    assert written.index("builtins.RuntimeError") < written.index("builtins.KeyError")
+    assert "test_a_crash_log_names_the_causes_and_nothing_else" in written
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert crash.write(blocked, ValueError()) is None

@@ -1,0 +1,25 @@
+"""The `understudy` command: the engine's commands, plus the screen that only this room can open."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from engine import cli
+
+
+def open_screen(studio: Path, demo: bool) -> int:
+    """Run the screen on a studio file; the process's exit code."""
+    from tui.app import UnderstudyApp  # commands without a screen never load textual
+
+    app = UnderstudyApp(studio, demo=demo)
+    app.run()
+    return app.return_code or 0
+
+
+def main() -> None:
+    sys.exit(cli.main(sys.argv[1:], open_screen))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,358 @@
+"""The app: panes, the line on top, the studio, and how it ends.
+
+How a pane is made
+------------------
+1. Write `tui/screens/<name>/__init__.py` with a subclass of `tui.pane.Pane` and add it to `PANES`
+   below (a pane whose module does not exist is left out). Set `DIGIT`, and
+
+       BINDINGS = bindings("training")          # the keys of every pane come by inheritance
+
+   after adding the group "training" to the table in `tui/actions.py`; each row's action is a
+   method `action_...` of the pane. Rows with a label appear in the line of keys by themselves;
+   `check_action` returning False hides one that does not apply (call `refresh_bindings()` after a
+   change). Styles go into `DEFAULT_CSS`; colours are `$accent` (the AI sender only), `$muted`,
+   `$faint`, `$rule`, `$bar`, `$hit`, `$error`.
+2. `compose_body` yields a container of class `list` and one of class `detail`: from 100 columns they
+   stand side by side, below that one at a time (`self.open_detail()`, esc goes back). Breakpoint
+   classes on the screen: `-narrow`, `-two` (100), `-three` (140).
+   Lists subclass `tui.widgets.line_list.LineList` (draw one row as `Content`); conversations are
+   `tui.widgets.transcript.Transcript`; typing is `tui.widgets.field.Field` (give it the class
+   "field" so that `back` does not focus it). Questions with several answers:
+   `self.app.push_screen(Choose(title, rows), callback)` from `tui.widgets.choose`.
+3. `arrive` is called after each time the pane was drawn. Load there, in a worker:
+
+       def arrive(self) -> None:
+           self.work("load", self._load)
+
+       async def _load(self) -> None:
+           studio = await self.studio_app.studio()
+           self.post_message(self.Loaded(await jobs.jobs(studio)))   # engine imports go in here
+
+   The worker posts messages; only `on_...` handlers touch widgets. A StudioError is shown in the
+   last line, anything else ends in the crash log. `self.say(sentence, remedy)` uses that line too.
+4. The line on top: `self.studio_app.status.publish("job", "step 12/300 · LIVE", urgency=1)`, an empty
+   text takes it back; `status.count(3, 142)` puts a number behind a pane.
+5. Providers: `await self.studio_app.connection("local")`; connections are kept and closed at the end.
+   From one pane to another: `self.studio_app.go(5, model)`, and in that pane's `arrive`
+   `self.studio_app.wanted(5)`. Conversations takes `(conversation id, message id)` or a person's
+   name. After changing the archive call `self.studio_app.touched()`.
+6. Everything foreign goes through `safe_text`, `safe_line` or `content` of `tui.safe_text`. The
+   helpers in `tui.widgets.cells` align columns. Never build Content from markup with foreign text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from rich.console import RenderableType
+from textual import events
+from textual.app import App, ScreenStackError
+from textual.screen import Screen
+from textual.worker import WorkerFailed
+
+from engine import crash
+from tui import terminal
+from tui.actions import bindings
+from tui.pane import Pane
+from tui.safe_text import safe_line, safe_text
+from tui.status import Status
+from tui.themes import DARK, FALLBACK, LIGHT, THEMES
+
+if TYPE_CHECKING:
+    from engine.archive import Studio
+    from engine.providers.connection import Connection
+
+
+CLOSING = 2.0
+"""Seconds that closing the studio may take at the end."""
+
+
+class Entry(NamedTuple):
+    """A pane in the table: the digit that opens it, its title, and where its class is."""
+
+    digit: int
+    title: str
+    module: str
+    name: str
+
+
+PANES = tuple(
+    pane
+    for pane in (
+        Entry(1, "Conversations", "tui.screens.conversations", "ConversationsPane"),
+        Entry(2, "Senders", "tui.screens.senders", "SendersPane"),
+        Entry(3, "Chunks", "tui.screens.chunks", "ChunksPane"),
+        Entry(4, "Training", "tui.screens.training", "TrainingPane"),
+        Entry(5, "Chat", "tui.screens.chat", "ChatPane"),
+        Entry(6, "Evaluate", "tui.screens.evaluate", "EvaluatePane"),
+    )
+    if find_spec(pane.module)
+)
+
+
+class UnderstudyApp(App[None], inherit_bindings=False):
+    """The studio's screen. `studio_path` is opened, or made, after the first paint.
+
+    demo: the studio is a throw-away one, and the line on top says so.
+    return_code after `run`: 0, 128 + n after signal n, 1 after a bug (a crash log was written).
+    """
+
+    TITLE = "Understudy"
+    CSS = """
+    Screen { background: $background; color: $foreground; }
+    ModalScreen { background: $background 60%; align: center middle; }
+    ModalScreen > #sheet {
+        width: 72;
+        max-width: 100%;
+        height: auto;
+        max-height: 100%;
+        background: $panel;
+        padding: 1 2;
+    }
+    ModalScreen.-narrow > #sheet { width: 100%; }
+    Toast { background: $panel; border: none; padding: 0 1; }
+    """
+    BINDINGS = bindings("app")
+    DEFAULT_MODE = "1"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-narrow"),
+        (100, "-two"),
+        (140, "-three"),
+    ]
+
+    def __init__(self, studio_path: Path, demo: bool = False) -> None:
+        super().__init__()
+        self.studio_path = studio_path
+        self.status = Status(self, tuple((pane.digit, pane.title) for pane in PANES), "demo" if demo else "")
+        self._studio: Studio | None = None
+        self._connections: dict[str, Connection] = {}
+        self._opening = asyncio.Lock()
+        self._connecting = asyncio.Lock()
+        self._wanted: dict[int, object] = {}
+        self.edition = 0
+        self.holding = False
+        self._going = False
+        self._interrupted = 0.0
+        self._last_words = ""
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        chosen = os.environ.get("UNDERSTUDY_THEME", "")
+        self.theme = chosen if chosen in THEMES else THEMES[0]
+        for pane in PANES:
+            self.add_mode(str(pane.digit), partial(_make, pane))
+
+    # What panes need
+
+    async def studio(self) -> Studio:
+        """The open studio. StudioError where the file cannot be one."""
+        async with self._opening:
+            if self._studio is None:
+                from engine.archive import open_studio  # after the first paint
+
+                self._studio = await open_studio(self.studio_path)
+        return self._studio
+
+    async def connection(self, name: str = "local") -> Connection:
+        """A connection to a provider, kept until the end. StudioError where it cannot be made."""
+        from engine.folders import local_folder
+        from engine.providers.connection import connect
+        from engine.providers.presets import provider
+
+        async with self._connecting:
+            if name not in self._connections:
+                self._connections[name] = await connect(provider(name), local_folder(self.studio_path))
+        return self._connections[name]
+
+    def touched(self) -> None:
+        """The archive changed (an import, joined senders, another AI sender): panes that compare
+        `edition` with the one they loaded read again when they are shown."""
+        self.edition += 1
+
+    def go(self, digit: int, wanted: object = None) -> None:
+        """Show pane `digit`; its `arrive` finds `wanted` with `self.studio_app.wanted(digit)`."""
+        if wanted is not None:
+            self._wanted[digit] = wanted
+        if self.current_mode == str(digit) and isinstance(self.screen, Pane):
+            self.screen.arrive()
+        self.switch_mode(str(digit))
+
+    def wanted(self, digit: int) -> object:
+        """What another pane asked pane `digit` to show, once."""
+        return self._wanted.pop(digit, None)
+
+    def clear_selection(self) -> None:
+        # From Python 3.12 on a pane's fields are made before the pane is on the screen, and say so here.
+        with suppress(ScreenStackError):
+            super().clear_selection()
+
+    def copy(self, text: str) -> None:
+        """Send `text` to the terminal's clipboard, and say so: no terminal answers whether it took it."""
+        self.copy_to_clipboard(text)
+        if isinstance(self.screen, Pane):
+            self.screen.say("Sent to the terminal's clipboard.")
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Literal["information", "warning", "error"] = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A notification. Whatever asks for it, the text is made safe and never read as markup."""
+        super().notify(
+            safe_text(message), title=safe_line(title), severity=severity, timeout=timeout, markup=False
+        )
+
+    # Keys
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if isinstance(self.screen, Pane):
+                self.screen.quiet()
+            if self._going:
+                self._going = False
+                if event.key.isdecimal():
+                    await self.run_action(f"pane({event.key})")
+                    return
+        await super().on_event(event)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "pane":
+            return any(pane.digit == parameters[0] for pane in PANES)
+        return True
+
+    def action_pane(self, digit: int) -> None:
+        if isinstance(self.screen, Pane):
+            self.switch_mode(str(digit))
+
+    def action_go(self) -> None:
+        self._going = True
+        if isinstance(self.screen, Pane):
+            digits = ", ".join(f"{pane.digit} {pane.title}" for pane in PANES)
+            self.screen.say("Go to:", digits)
+
+    def action_help(self) -> None:
+        from tui.screens.help import Help
+
+        self.push_screen(Help(self.screen))
+
+    def action_command_palette(self) -> None:
+        from tui.screens.palette import Palette
+
+        if isinstance(self.screen, Pane):
+            self.push_screen(Palette(self.screen))
+
+    def action_next_theme(self) -> None:
+        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
+
+    def action_interrupt(self) -> None:
+        selected = self.screen.get_selected_text()
+        if selected:
+            self.copy(selected)
+        elif monotonic() - self._interrupted < 2:
+            self.exit()
+        else:
+            self._interrupted = monotonic()
+            if isinstance(self.screen, Pane):
+                self.screen.say("ctrl+c again, or q, leaves the studio.")
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """As in App, which holds the screen back while panes change; but painted once, not twice."""
+
+        def release() -> None:
+            self.holding = False
+            self._end_batch()
+            if isinstance(self.screen, Pane):
+                self.screen.fresh = False
+            self.screen.refresh()
+
+        self.holding = True
+        self._begin_batch()
+        self.set_timer(delay, release)
+
+    # Beginning and end
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return FALLBACK
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._take_up_jobs)
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        # Beside the screen: logged, for a traceback on the terminal would hold private text; not the end.
+        loop.set_exception_handler(lambda _loop, context: self._crash_log(context.get("exception")))
+        threading.excepthook = lambda args: self._crash_log(args.exc_value)
+
+        def leave(code: int) -> None:
+            loop.call_soon_threadsafe(partial(self.exit, return_code=code))
+
+        terminal.watch(leave)
+
+    def _take_up_jobs(self) -> None:
+        """A training went on while no screen was there: the line on top shows it again."""
+        from tui.following import follower
+
+        follower(self).take_up()
+
+    async def on_unmount(self) -> None:
+        for connection in self._connections.values():
+            await connection.aclose()
+        if self._studio is not None:
+            # A write may wait for another program's; whoever quits does not.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._studio.close(), CLOSING)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A bug. Textual would print a traceback with local variables, which are private messages."""
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._bug(error.error if isinstance(error, WorkerFailed) else error)
+        self._close_messages_no_wait()
+
+    def _fatal_error(self) -> None:
+        self._bug(sys.exception())
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """Textual's way out when the input thread fails: the renderables hold a traceback."""
+        self._return_code = 128 + signal.SIGHUP if terminal.gone() else 1
+        self._last_words = self._last_words or "The terminal could not be read any more."
+        self._close_messages_no_wait()
+
+    def _bug(self, error: BaseException | None) -> None:
+        log = self._crash_log(error)
+        where = f"What happened, without any of your text: {log}" if log else "No crash log could be written."
+        self._last_words = self._last_words or f"Understudy stopped because of a mistake in it. {where}"
+
+    def _crash_log(self, error: BaseException | None) -> Path | None:
+        if error is None or (isinstance(error, OSError) and terminal.gone()):
+            return None
+        return crash.write(self.studio_path.parent, error)
+
+    def _print_error_renderables(self) -> None:
+        if self._last_words and sys.__stderr__ is not None and not self.is_headless:
+            with suppress(OSError):
+                sys.__stderr__.write(safe_line(self._last_words) + "\n")
+                sys.__stderr__.flush()
+
+
+def _make(pane: Entry) -> Screen[Any]:
+    made: Screen[Any] = getattr(import_module(pane.module), pane.name)()
+    return made

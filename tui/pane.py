@@ -1,0 +1,173 @@
+"""What every pane is: a screen with the line on top, its content and the line of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, Self, cast
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.geometry import Region
+from textual.message import Message
+from textual.reactive import Reactive
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.worker import Worker
+
+from engine.errors import StudioError
+from tui.actions import bindings
+from tui.widgets.key_line import KeyLine
+from tui.widgets.top_line import TopLine
+
+if TYPE_CHECKING:
+    from tui.app import UnderstudyApp
+
+
+P = ParamSpec("P")
+
+
+class Pane(Screen[bool], inherit_bindings=False):
+    """Subclass it, set DIGIT and BINDINGS, write `compose_body` and `arrive`. See tui/app.py."""
+
+    DIGIT: ClassVar[int] = 0
+    AUTO_FOCUS = "LineList"
+    BINDINGS = bindings("pane")
+    DEFAULT_CSS = """
+    Pane {
+        layout: vertical;
+        #body { height: 1fr; }
+        .list { width: 44; height: 1fr; }
+        .detail { width: 1fr; height: 1fr; padding: 0 0 0 1; border-left: solid $rule; }
+        .line { height: 1; padding: 0 1; color: $muted; }
+        .detail > .line { padding: 0; }
+        .gap { height: 1; }
+        &.-three .list { width: 48; }
+        &.-narrow .list { width: 1fr; }
+        &.-narrow .detail { display: none; border-left: none; padding: 0 0 0 1; }
+        &.-narrow.-detail .list { display: none; }
+        &.-narrow.-detail .detail { display: block; }
+        &.-zoom .list { display: none; }
+        &.-zoom .detail { display: block; border-left: none; }
+    }
+    """
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As in Screen, which would repaint itself in full whenever the focus moves."""
+
+    fresh = True
+    """Nothing of this pane has been painted yet."""
+
+    class Trouble(Message):
+        """Work ended with an error that the user can mend."""
+
+        def __init__(self, error: StudioError) -> None:
+            super().__init__()
+            self.error = error
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """A new layout repaints what it moved, and the first one everything: Screen would do so twice."""
+        if not (regions or layout or recompose) and (self.fresh or self.studio_app.holding):
+            return self
+        super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
+        self._repaint_required = self._repaint_required and self.is_mounted
+        return self
+
+    def compose(self) -> ComposeResult:
+        # Textual sets the breakpoint classes after the first paint, and would paint everything twice.
+        breakpoints = self.app.HORIZONTAL_BREAKPOINTS or []
+        self.add_class([name for least, name in breakpoints if self.app.size.width >= least][-1])
+        yield TopLine(self.studio_app.status, self.DIGIT)
+        with Horizontal(id="body"):
+            yield from self.compose_body()
+        yield KeyLine()
+
+    def compose_body(self) -> ComposeResult:
+        """The content: a container of class `list` and one of class `detail`, or anything else."""
+        raise NotImplementedError
+
+    def arrive(self) -> None:
+        """The pane was drawn, for the first time or again: load what may have changed."""
+
+    @property
+    def studio_app(self) -> UnderstudyApp:
+        """The app, by its own type: `studio()`, `connection()`, `status`, `copy`."""
+        return cast("UnderstudyApp", self.app)
+
+    def work(
+        self, group: str, call: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+    ) -> Worker[None]:
+        """Run `call(*args)` beside the screen; newer work of the same group ends the older, and
+        work of group "" (a change) never ends another.
+
+        It must not touch a widget: it posts messages to the pane. A StudioError in it is shown in
+        the last line, anything else is a bug and ends in the crash log.
+        """
+
+        async def guarded() -> None:
+            try:
+                await call(*args, **kwargs)
+            except StudioError as error:
+                self.post_message(self.Trouble(error))
+
+        return self.run_worker(guarded, group=group or "all", exclusive=bool(group))
+
+    def say(self, message: str, hint: str = "") -> None:
+        """Show a sentence, and what to do, in the last line until the next key."""
+        self.query_one(KeyLine).say(message, hint)
+
+    def quiet(self) -> None:
+        """Give the last line back to the keys."""
+        for line in self.query(KeyLine):
+            line.quiet()
+
+    def on_screen_resume(self) -> None:
+        for line in self.query("TopLine, KeyLine"):
+            line.refresh()
+        self.call_after_refresh(self._painted)
+
+    def _painted(self) -> None:
+        self.fresh = self.fresh and self.studio_app.holding
+        self.arrive()
+
+    def on_resize(self) -> None:
+        """The detail keeps the focus, and so its place, where the screen grows narrow."""
+        if self.app.size.width < 100 and self._focus_in(".detail"):
+            self.add_class("-detail")
+
+    def on_pane_trouble(self, event: Trouble) -> None:
+        self.say(event.error.message, event.error.hint)
+
+    def open_detail(self) -> None:
+        """Give the detail the focus; below 100 columns it takes the list's place."""
+        if self.has_class("-narrow"):
+            self.add_class("-detail")
+        self._focus_within(".detail")
+
+    def action_back(self) -> None:
+        """Back to the list."""
+        self.remove_class("-detail", "-zoom")
+        self._focus_within(".list")
+
+    def action_zoom(self) -> None:
+        """The detail alone, at any width."""
+        if self.toggle_class("-zoom").has_class("-zoom"):
+            self._focus_within(".detail")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "back":
+            return self.has_class("-detail") or self.has_class("-zoom") or self._focus_in(".detail")
+        if action == "zoom":
+            return bool(self.query(".list")) and any(part.display for part in self.query(".detail"))
+        return True
+
+    def _focus_in(self, selector: str) -> bool:
+        focused = self.focused
+        return focused is not None and any(focused in part.walk_children() for part in self.query(selector))
+
+    def _focus_within(self, selector: str) -> None:
+        for widget in self.query(f"{selector}, {selector} *"):
+            if widget.can_focus and not widget.has_class("field"):
+                self.set_focus(widget)
+                return

@@ -1,0 +1,123 @@
+"""With which model one chats, and what its provider and the studio know of it. Runs in workers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.errors import StudioError
+
+if TYPE_CHECKING:
+    from engine.archive import Studio
+    from engine.chat import Piece
+    from engine.providers import Connection
+    from tui.app import UnderstudyApp
+
+
+class Partner(NamedTuple):
+    """Whom one talks to. system: the prompt it hears, "" for none."""
+
+    model: str
+    provider: str
+    system: str = ""
+
+
+class Choice(NamedTuple):
+    """A model that can be chosen. what: a few words about it."""
+
+    model: str
+    provider: str
+    what: str
+
+
+async def newest(studio: Studio) -> Partner | None:
+    """The model of the newest job that succeeded."""
+    from engine.archive import jobs
+
+    for job in await jobs.jobs(studio):
+        if job.status == "succeeded" and job.model:
+            return Partner(job.model, job.provider, job.system)
+    return None
+
+
+async def partner(studio: Studio, model: str, provider: str | None = None) -> Partner:
+    """`model` with the provider and the system prompt of the job that made it, where that is known."""
+    from engine.archive import jobs
+    from engine.chat import system_prompt
+
+    if provider is None:
+        try:
+            provider = (await jobs.job(studio, model)).provider
+        except StudioError:
+            provider = "local"
+    return Partner(model, provider, await system_prompt(studio, model))
+
+
+async def choices(app: UnderstudyApp) -> tuple[list[Choice], list[str]]:
+    """Every model one can chat with now, by provider, and why a provider gives none."""
+    from engine.archive import jobs
+    from engine.providers import models, providers
+    from engine.providers.presets import key_of
+
+    studio = await app.studio()
+    found: dict[tuple[str, str], Choice] = {}
+    for job in await jobs.jobs(studio):
+        if job.model:
+            found[(job.provider, job.model)] = Choice(job.model, job.provider, f"kept · {job.provider}")
+    silent = []
+    for one in providers():
+        try:
+            key_of(one)
+        except StudioError:
+            continue  # without a key nothing of theirs can be used
+        try:
+            listed = await models(await app.connection(one.name))
+        except StudioError as error:
+            silent.append(error.message)
+            continue
+        for model in listed:
+            what = f"{one.name} base" if model.base else one.name
+            found.setdefault((one.name, model.id), Choice(model.id, one.name, what))
+    return sorted(found.values(), key=_order(list(found.values()))), silent
+
+
+def _order(choices: Sequence[Choice]) -> Callable[[Choice], tuple[int, int]]:
+    """As they are, but the checkpoints of a model right after it, by step."""
+    places = {choice.model: place for place, choice in reversed(list(enumerate(choices)))}
+
+    def place(choice: Choice) -> tuple[int, int]:
+        model, _, step = choice.model.partition(":ckpt-step-")
+        return places.get(model, places[choice.model]), int(step) if step.isdecimal() else -1
+
+    return place
+
+
+async def reply(
+    connection: Connection, asked: Partner, turns: Sequence[tuple[str, str]]
+) -> AsyncIterator[Piece]:
+    """The reply, piece by piece. A local provider that has ended meanwhile is started again, once."""
+    from engine.chat import ChatSettings, stream
+
+    settings = ChatSettings(model=asked.model, system=asked.system)
+    begun = False
+    try:
+        async with aclosing(stream(connection, settings, turns)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                begun = True
+                yield piece
+        return
+    except StudioError as error:
+        if begun or not connection.provider.stays_here or not _gone(error):
+            raise
+    await connection.reopen()
+    async with aclosing(stream(connection, settings, turns)) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            yield piece
+
+
+def _gone(error: StudioError) -> bool:
+    """Whether the server was not there, or another one was that does not know our token."""
+    import openai
+
+    return isinstance(error.__cause__, openai.APIConnectionError | openai.AuthenticationError)

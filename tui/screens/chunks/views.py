@@ -1,0 +1,225 @@
+"""What the pane draws: the recipe in words, the list of chunks, one chunk in full."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widget import Widget
+
+from tui.safe_text import safe_line, safe_text
+from tui.screens.chunks.making import Made, bars, learned_in, turn_costs
+from tui.widgets.cells import day, fit, number, plural, right, short_date, spread, wrap
+from tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from engine.dataset import Chunk, Dataset
+
+WIDEST = 96
+SPLITS = {"train": "train", "valid": "validation", "test": "kept for the test"}
+
+
+class ChunkList(LineList):
+    """Number, conversation, date, turns, tokens; `!` where there is a problem."""
+
+    def __init__(self) -> None:
+        super().__init__(id="chunks")
+        self.chunks: Sequence[Chunk] = ()
+        self.faults: Mapping[int, object] = {}
+        self.times: dict[int, int] = {}
+
+    def list(self, made: Made) -> None:
+        self.chunks, self.faults, self.times = made.dataset.chunks, made.faults, {}
+        self.show(len(self.chunks), min(self.cursor, max(0, len(self.chunks) - 1)))
+
+    @property
+    def current(self) -> Chunk | None:
+        return self.chunks[self.cursor] if self.cursor < len(self.chunks) else None
+
+    @property
+    def undated(self) -> Sequence[Chunk]:
+        """Chunks in view, and a page around it, of which the date is not known yet."""
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        around = self.chunks[max(0, top - height) : top + 2 * height]
+        return [chunk for chunk in around if chunk.index not in self.times]
+
+    def date(self, times: Mapping[int, int]) -> None:
+        self.times |= times
+        self.refresh()
+
+    def row(self, index: int, width: int) -> Content:
+        chunk = self.chunks[index]
+        date = short_date(self.times.get(chunk.index), datetime.now().astimezone())
+        ends = _columns(width, date, str(len(chunk.turns)), number(chunk.tokens))
+        wide = width >= 60
+        split = f"  {chunk.split:<6}" if wide else ""
+        room = width - 10 - len(split) - sum(len(text) for text in ends) - 2
+        return Content.assemble(
+            (right(number(chunk.index + 1), 7), "$muted"),
+            "   ",
+            fit(safe_line(chunk.title) or "(no title)", max(4, room)),
+            (split, "$muted"),
+            ("".join(ends[:-1]), "$muted"),
+            ends[-1],
+            (" !" if chunk.index in self.faults else "  ", "bold $error"),
+        )
+
+
+class ChunkHeading(Widget):
+    """The names of the columns, above them."""
+
+    DEFAULT_CSS = "ChunkHeading { height: 1; color: $muted; }"
+
+    def render(self) -> Content:
+        width = self.size.width
+        ends = "".join(_columns(width, "date", "turns", "tokens"))
+        split = "  split " if width >= 60 else ""
+        room = width - 10 - len(split) - len(ends) - 2
+        return Content(f"{right('#', 7)}   {fit('conversation', max(4, room))}{split}{ends}")
+
+
+def _columns(width: int, date: str, turns: str, tokens: str) -> list[str]:
+    columns = [right(date, 8), right(turns, 7), right(tokens, 8)]
+    return columns if width >= 48 else [columns[0], columns[2]]
+
+
+class RecipeView(Widget):
+    """Every choice of the recipe, one a line, and how long the chunks became."""
+
+    DEFAULT_CSS = "RecipeView { height: 7; margin: 0 0 1 0; }"
+
+    made: Made | None = None
+
+    def show(self, made: Made | None) -> None:
+        self.made = made
+        self.refresh()
+
+    def render(self) -> Content:
+        return Content("\n").join(_recipe(self.made, self.size.width)) if self.made else Content("")
+
+
+class Totals(Widget):
+    """Counts for each split, tokens, and the checks in words: one line, two where the pane is narrow."""
+
+    DEFAULT_CSS = "Totals { dock: bottom; height: 1; padding: 0 1; color: $muted; }"
+
+    made: Made | None = None
+    said = ""
+
+    def show(self, made: Made | None, said: str = "") -> None:
+        self.made, self.said = made, said
+        self.refresh()
+
+    def render(self) -> Content:
+        if self.made is None:
+            return Content(self.said)
+        counted, checks = _counted(self.made.dataset), _checks(self.made)
+        if self.size.height > 1:
+            return Content("\n").join([counted, checks])
+        return spread(counted, checks, self.content_size.width)
+
+
+def _recipe(made: Made, width: int) -> list[Content]:
+    recipe = made.dataset.recipe
+    joined = {"\n": "a new line", "\n\n": "a blank line"}.get(recipe.join, "its own joint")
+    if recipe.preset == "langchain":
+        rows = [
+            ("recipe", "langchain"),
+            ("sessions", "none: one long run of turns"),
+            ("runs", f"joined with {joined}"),
+            ("chunks", f"{recipe.size} turns"),
+            ("overlap", f"{recipe.overlap} turns, learned again"),
+            ("split", "none"),
+        ]
+    else:
+        kept = round(100 * (1 - recipe.valid - recipe.test))
+        rows = [
+            ("recipe", "studio"),
+            ("sessions", f"end at a silence of {recipe.gap_minutes} min"),
+            ("runs", f"joined with {joined}"),
+            ("chunks", f"end on the AI, {recipe.max_tokens:,} tokens"),
+            ("overlap", f"{recipe.overlap} turns as context"),
+            ("split", f"{kept} / {recipe.valid * 100:.0f} / {recipe.test * 100:.0f} by session"),
+        ]
+    lines = [Content.assemble((f" {name:<10}", "$muted"), fit(text, width - 12)) for name, text in rows]
+    tokens = [chunk.tokens for chunk in made.dataset.chunks]
+    half = f"half over {number(round(statistics.median(tokens)))} tokens"
+    shape = bars(tokens, min(14, width - 14 - len(half)))
+    lines.append(Content.assemble((f" {'lengths':<10}", "$muted"), shape, (f"  {half}", "$muted")))
+    return lines
+
+
+def _counted(dataset: Dataset) -> Content:
+    counts = [f"{number(len(dataset.split('train')))} train"]
+    counts += [f"{number(len(dataset.split('valid')))} valid"] if dataset.split("valid") else []
+    counts += [f"{number(len(dataset.split('test')))} kept for the test"] if dataset.split("test") else []
+    return Content(" · ".join([*counts, f"{number(dataset.tokens)} tokens"]))
+
+
+def _checks(made: Made) -> Content:
+    first = made.general[0].message if made.general else ""
+    if made.errors:
+        return Content.assemble((f"! {first or plural(made.errors, 'problem')}", "bold $error"))
+    if made.faults:
+        return Content(f"{plural(len(made.faults), 'chunk')} with a note (!)")
+    return Content(first or "checks: nothing wrong")
+
+
+def chunk_lines(made: Made, chunk: Chunk, time: int | None, width: int) -> list[Content]:
+    """One chunk in full: each turn with its role, whether it is learned, its tokens, its messages."""
+    costs = turn_costs(chunk)
+    learned = sum(cost for turn, cost in zip(chunk.turns, costs, strict=True) if turn.learned)
+    head = Content.assemble(
+        (f"chunk {number(chunk.index + 1)}", "bold $foreground"),
+        (f" of {number(len(made.dataset.chunks))} · {SPLITS.get(chunk.split, chunk.split)}", "$muted"),
+    )
+    cost = Content.assemble((f"{number(chunk.tokens)} tokens, {number(learned)} learned ", "$muted"))
+    where = safe_line(chunk.title) or "(no title)"
+    lines = [
+        spread(head, cost, width),
+        Content.assemble((fit(f"{where} · {day(time)}" if time else where, width - 1), "$muted")),
+        Content(""),
+    ]
+    elsewhere = learned_in(made.dataset, chunk)
+    for place, (turn, cost_here) in enumerate(zip(chunk.turns, costs, strict=True)):
+        accent = turn.learned
+        gutter = (
+            ("▌ ", "$accent") if accent else ("│ ", "$faint") if turn.role == "user" else ("· ", "$faint")
+        )
+        ends = [plural(cost_here, "token")]
+        if turn.messages:
+            first, *more = turn.messages
+            ends.append(f"#{first}" if not more else f"#{first}-{turn.messages[-1]}")
+        who = Content.assemble(
+            gutter,
+            (turn.role, "bold $accent" if accent else "bold"),
+            (f" · {safe_line(turn.sender, 60)}" if turn.sender else "", "$muted"),
+            (f" · {_weight(turn.role, accent, elsewhere.get(place))}", "$accent" if accent else "$muted"),
+        )
+        lines.append(spread(who, Content.assemble(("  ".join(ends) + " ", "$muted")), width))
+        style = "" if accent or turn.role == "user" else "$muted"
+        texts = wrap(safe_text(turn.text), max(10, min(width - 3, WIDEST)))
+        lines += [Content.assemble(gutter, (text, style)) for text in texts]
+    lines.append(Content(""))
+    said = made.faults.get(chunk.index, ())
+    for text in [line for one in said for line in wrap(safe_line(one), max(10, width - 14))] or ["none"]:
+        name = "problems" if not lines[-1].plain.startswith(("problems", "        ")) else ""
+        lines.append(Content.assemble((f"{name:<11}", "$muted"), (text, "bold" if said else "$muted")))
+    return lines
+
+
+def _weight(role: str, learned: bool, elsewhere: int | None) -> str:
+    if learned:
+        return "learned"
+    if role == "assistant":
+        return f"context, learned in {number(elsewhere + 1)}" if elsewhere is not None else "context"
+    return "context"
+
+
+def dropped(dataset: Dataset) -> str:
+    """Why nothing was left to learn from."""
+    reasons = [f"{number(count)} {reason}" for reason, count in dataset.dropped.items()]
+    return ", ".join(reasons) or "nobody answers anybody"

@@ -1,0 +1,113 @@
+"""The two lists at the left: conversations, and what a search found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from tui.safe_text import safe_line
+from tui.widgets.cells import fit, number, right, short_date
+from tui.widgets.line_list import LineList
+
+if TYPE_CHECKING:
+    from engine.archive.rows import ConversationRow, Hit
+
+
+class ConversationList(LineList):
+    """Title, number of messages, last date. `▸` stands before the one that is open."""
+
+    def __init__(self) -> None:
+        super().__init__(id="conversations")
+        self.conversations: Sequence[ConversationRow] = ()
+        self.open_id: int | None = None
+        self.titles: Counter[str] = Counter()
+
+    def list(self, conversations: Sequence[ConversationRow]) -> None:
+        """Show these, with the bar where it was."""
+        current = self.current
+        self.conversations = conversations
+        self.titles = Counter(row.title.casefold() for row in conversations)
+        place = next((at for at, row in enumerate(conversations) if current and row.id == current.id), 0)
+        self.show(len(conversations), place)
+
+    def mark_open(self, conversation: int | None) -> None:
+        self.open_id = conversation
+        self.refresh()
+
+    @property
+    def current(self) -> ConversationRow | None:
+        return self.conversations[self.cursor] if self.cursor < len(self.conversations) else None
+
+    def row(self, index: int, width: int) -> Content:
+        row = self.conversations[index]
+        aside = f" ({len(row.people)})" if row.kind == "group" else ""
+        if row.section not in ("", "inbox"):
+            aside += f" {safe_line(row.section)}"
+        if self.titles[row.title.casefold()] > 1:
+            aside += f" · {safe_line(row.source)}"
+        room = width - 3 - 7 - 10
+        title = safe_line(row.title) or "(no title)"
+        title = fit(title, max(8, room - len(aside))).rstrip() if aside else fit(title, room).rstrip()
+        left = Content.assemble(
+            (" ▸ " if row.id == self.open_id else "   "),
+            title,
+            (fit(aside, max(0, room - Content(title).cell_length)).rstrip(), "$muted"),
+        )
+        end = Content.assemble(
+            right(number(row.messages), 7),
+            (right(short_date(row.last, datetime.now().astimezone()), 9), "$muted"),
+            " ",
+        )
+        return left.pad_right(max(0, width - end.cell_length - left.cell_length)) + end
+
+
+class HitList(LineList):
+    """Two lines a hit: where and when it was said, and the words around what was found."""
+
+    row_height = 2
+
+    def __init__(self) -> None:
+        super().__init__(id="hits")
+        self.hits: Sequence[Hit] = ()
+
+    def list(self, hits: Sequence[Hit]) -> None:
+        self.hits = hits
+        self.show(len(hits))
+
+    @property
+    def current(self) -> Hit | None:
+        return self.hits[self.cursor] if self.cursor < len(self.hits) else None
+
+    def rows_of(self, index: int, width: int) -> Sequence[Content]:
+        hit = self.hits[index]
+        date = right(short_date(hit.message.time, datetime.now().astimezone()), 8)
+        where = fit(safe_line(hit.title), width - 12)
+        sender = fit(safe_line(hit.message.sender), min(16, width // 3)).rstrip() + ": "
+        snippet = Content.assemble(
+            "   ",
+            (sender, "$muted"),
+            *(
+                (text, "$hit bold underline" if found else "$muted")
+                for text, found in _in_view(hit.snippet, width - 5 - len(sender))
+            ),
+        )
+        return (
+            Content.assemble("   ", where, (date, "$muted"), " "),
+            snippet.truncate(width - 1, ellipsis=True),
+        )
+
+
+def _in_view(snippet: Sequence[tuple[str, bool]], width: int) -> list[tuple[str, bool]]:
+    """The pieces, safe, and cut at the start where the first match would not be in `width` cells."""
+    pieces = [(safe_line(text), found) for text, found in snippet]
+    first = next((at for at, (_, found) in enumerate(pieces) if found), 0)
+    before = "".join(text for text, _ in pieces[:first])
+    room = width - len(pieces[first][0]) if pieces else 0
+    if len(before) > room:
+        kept = before[max(0, len(before) - room + 9) :]
+        pieces[:first] = [("…" + kept.partition(" ")[2], False)]
+    return pieces

@@ -1,0 +1,438 @@
+"""The pane: what is loaded, what is shown, and what its keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from tui.actions import bindings
+from tui.pane import Pane
+from tui.safe_text import content, safe_line
+from tui.screens.conversations.lists import ConversationList, HitList
+from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
+from tui.widgets.cells import fit, number, plural
+from tui.widgets.choose import Choose
+from tui.widgets.field import Field
+from tui.widgets.line_list import LineList
+from tui.widgets.transcript import Load, Transcript
+
+if TYPE_CHECKING:
+    from engine.archive.rows import ConversationRow, Counts, Hit, MessageRow, PersonRow
+
+PAUSE = 0.12
+"""Seconds after the last letter before a search starts."""
+
+REST = 0.4
+"""Seconds after a search before its first hit is shown in its place."""
+
+
+class ConversationsPane(Pane):
+    """List and transcript; `/` searches every message; `i` imports."""
+
+    DIGIT = 1
+    BINDINGS = bindings("conversations")
+    DEFAULT_CSS = """
+    ConversationsPane {
+        #find { height: 1; }
+        #slash { width: 3; color: $muted; }
+        #welcome { display: none; width: 1fr; height: 1fr; content-align: center middle; }
+        &.-empty #welcome { display: block; }
+        &.-empty .list, &.-empty .detail { display: none; }
+    }
+    """
+
+    @dataclass
+    class Loaded(Message):
+        """The archive was read: `edition` says which state of it."""
+
+        conversations: Sequence[ConversationRow]
+        counts: Counts
+        ai: PersonRow | None
+        edition: int
+
+    @dataclass
+    class Found(Message):
+        """What a search found."""
+
+        text: str
+        hits: Sequence[Hit]
+
+    class Rested(Message):
+        """Nothing was typed for a while after a search."""
+
+    @dataclass
+    class Show(Message):
+        """Open this conversation at message `at` (the last by default)."""
+
+        conversation: ConversationRow
+        at: int | None = None
+        found: str = ""
+
+    @dataclass
+    class Asked(Message):
+        """The people of a conversation are known: ask who shall be the AI sender."""
+
+        people: Sequence[PersonRow]
+        preferred: int
+
+    @dataclass
+    class Filters(Message):
+        """What the list can be narrowed to."""
+
+        sources: Sequence[str]
+        people: Sequence[PersonRow]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.everything: Sequence[ConversationRow] = ()
+        self.counts: Counts | None = None
+        self.ai: PersonRow | None = None
+        self.shown: ConversationRow | None = None
+        self.source = self.person = ""
+        self.order = ORDERS[0]
+        self.searching = False
+        self._open_first = False
+        self._edition = -1
+        self._before: tuple[ConversationRow, int] | None = None
+
+    def compose_body(self) -> ComposeResult:
+        with Vertical(classes="list"):
+            with Horizontal(id="find"):
+                yield Static(" / ", id="slash")
+                yield Field(placeholder="find", classes="field", id="text")
+            yield Static("", classes="line", id="narrowed")
+            yield Static("", classes="gap")
+            yield ConversationList()
+            hits = HitList()
+            hits.display = False
+            yield hits
+            yield Static("", classes="line", id="many")
+        with Vertical(classes="detail"):
+            yield TitleLine(classes="line", id="title")
+            yield Static("", classes="gap")
+            yield Transcript()
+            yield Static("", classes="line", id="place")
+        yield Static(Content.assemble(*WELCOME), id="welcome")
+
+    def arrive(self) -> None:
+        wanted = self.studio_app.wanted(self.DIGIT)
+        if isinstance(wanted, str):
+            self.person, self.source, self.shown = wanted, "", None
+            self._end_search()
+            super().action_back()
+        if self._edition != self.studio_app.edition:
+            self.work("load", self._load, self.studio_app.edition)
+        elif isinstance(wanted, str):
+            self._list()
+        if isinstance(wanted, tuple):
+            conversation, message = wanted
+            self.work("show", self._go_to_message, conversation, message)
+            self.open_detail()
+
+    # Loading, in workers
+
+    async def _load(self, edition: int) -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import people, reading
+
+        rows = await reading.conversations(studio)
+        counts, ai = await reading.counts(studio), await people.ai(studio)
+        self.post_message(self.Loaded(rows, counts, ai, edition))
+
+    async def _search(self, text: str) -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import reading
+
+        self.post_message(self.Found(text, await reading.search(studio, text)))
+
+    async def _go_to_message(self, conversation: int, message: int, found: str = "") -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import reading
+
+        row = await reading.conversation(studio, conversation)
+        self.post_message(self.Show(row, await reading.position(studio, message), found))
+
+    async def _people_of(self, row: ConversationRow, preferred: int) -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import people
+
+        names = set(row.people)
+        found = [person for person in await people.people(studio) if names & {person.name, *person.aliases}]
+        self.post_message(self.Asked(found, preferred))
+
+    async def _set_ai(self, person: PersonRow) -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import people
+
+        await people.set_ai(studio, person.id)
+        self.studio_app.touched()
+        await self._load(self.studio_app.edition)
+
+    async def _filters(self) -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import people, reading
+
+        names = [source.name for source in await reading.sources(studio)]
+        self.post_message(self.Filters(names, (await people.people(studio))[:200]))
+
+    # What the workers said
+
+    def on_conversations_pane_loaded(self, event: Loaded) -> None:
+        self._edition, self.everything, self.counts, self.ai = (
+            event.edition,
+            event.conversations,
+            event.counts,
+            event.ai,
+        )
+        self.set_class(not event.conversations, "-empty")
+        self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
+        self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
+        self._list()
+        self.refresh_bindings()
+        if self._open_first:
+            self._open_first = False
+            self.open_detail()
+
+    def on_conversations_pane_found(self, event: Found) -> None:
+        if event.text != self.query_one(Field).value.strip():
+            return
+        self.query_one(HitList).list(event.hits)
+        many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
+        self.query_one("#many", Static).update(content(many), layout=False)
+
+    def on_conversations_pane_rested(self) -> None:
+        if not self.has_class("-narrow"):
+            self._show_hit()
+
+    def on_conversations_pane_show(self, event: Show) -> None:
+        row = self.shown = event.conversation
+        self.query_one(TitleLine).show(row)
+        self.query_one(ConversationList).mark_open(row.id)
+        self.query_one(Transcript).open(row.messages, self._pages(row.id), event.at, event.found)
+        self.refresh_bindings()
+
+    def on_conversations_pane_asked(self, event: Asked) -> None:
+        if not event.people:
+            return
+        chosen = next((at for at, person in enumerate(event.people) if person.id == event.preferred), 0)
+
+        def choose(index: int | None) -> None:
+            if index is not None:
+                self.work("", self._set_ai, event.people[index])
+
+        rows = [(person.name, plural(person.messages, "message")) for person in event.people]
+        self.app.push_screen(Choose("Whose voice shall the model learn?", rows, chosen), choose)
+
+    def on_conversations_pane_filters(self, event: Filters) -> None:
+        rows = [("everything", "")]
+        rows += [(source, "source") for source in event.sources]
+        rows += [(person.name, plural(person.messages, "message")) for person in event.people]
+
+        def choose(index: int | None) -> None:
+            if index is None:
+                return
+            sources = len(event.sources)
+            self.source = event.sources[index - 1] if 0 < index <= sources else ""
+            self.person = event.people[index - 1 - sources].name if index > sources else ""
+            self._list()
+            self.refresh_bindings()
+
+        self.app.push_screen(Choose("Show conversations from, or with", rows), choose)
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        empty = self.counts is not None and not self.everything
+        if action == "sample":
+            return empty
+        if action in ("find", "filter", "order"):
+            return bool(self.everything) and not self.query_one(Field).has_focus
+        if action == "ai":
+            return self._meant is not None
+        if action == "back" and (self.searching or self.narrowed or self.query_one(Field).has_focus):
+            return True
+        if action == "hit":
+            return self.searching
+        return super().check_action(action, parameters)
+
+    def action_find(self) -> None:
+        self.remove_class("-detail", "-zoom")
+        self.set_focus(self.query_one(Field))
+
+    def action_hit(self, step: int) -> None:
+        hits = self.query_one(HitList)
+        hits.action_move(step)
+        self._show_hit()
+        if self.has_class("-narrow"):
+            self.open_detail()
+
+    def action_filter(self) -> None:
+        self.work("ask", self._filters)
+
+    def action_order(self) -> None:
+        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+        self._list()
+
+    def action_ai(self) -> None:
+        row = self._meant
+        if row is not None:
+            message = self.query_one(Transcript).message
+            self.work("ask", self._people_of, row, message.person if message else 0)
+
+    def action_import(self) -> None:
+        from tui.screens.importing import Importing
+
+        self.app.push_screen(Importing(), self._imported)
+
+    def action_sample(self) -> None:
+        from tui.screens.importing import Importing
+
+        self.app.push_screen(Importing(sample=True), self._imported)
+
+    def action_back(self) -> None:
+        """From the transcript to the list, then from the hits to where one was, then to everything."""
+        if self.has_class("-detail") or self.has_class("-zoom") or self.query_one(Transcript).has_focus:
+            super().action_back()
+        elif self.searching:
+            self._end_search()
+        elif self.narrowed and not self.query_one(Field).has_focus:
+            self.source = self.person = ""
+            self._list()
+            self.refresh_bindings()
+        else:
+            self.set_focus(self.query_one(ConversationList))
+
+    def _imported(self, open_first: bool | None) -> None:
+        if self._edition != self.studio_app.edition:
+            self.shown = None
+            self._open_first = bool(open_first)
+
+    # Search
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        text = event.value.strip()
+        if not text:
+            self._end_search(keep_focus=True)
+            return
+        if self._before is None and self.shown is not None:
+            self._before = (self.shown, self.query_one(Transcript).cursor)
+        self._show_hits(True)
+        self.refresh_bindings()
+        self.workers.cancel_group(self, "search")
+        self.work("search", self._after_pause, text)
+
+    async def _after_pause(self, text: str) -> None:
+        from asyncio import sleep
+
+        await sleep(PAUSE)
+        await self._search(text)
+        await sleep(REST)
+        self.post_message(self.Rested())
+
+    def on_input_submitted(self) -> None:
+        if self.searching:
+            self.set_focus(self.query_one(HitList))
+        else:
+            self.set_focus(self.query_one(ConversationList))
+
+    def _end_search(self, keep_focus: bool = False) -> None:
+        if not self.searching:
+            if not keep_focus:
+                self.set_focus(self.query_one(ConversationList))
+            return
+        self.workers.cancel_group(self, "search")
+        self._show_hits(False)
+        with self.prevent(Input.Changed):
+            self.query_one(Field).value = ""
+        if not keep_focus:
+            self.set_focus(self.query_one(ConversationList))
+        if self._before is not None:
+            row, at = self._before
+            self._before = None
+            self.on_conversations_pane_show(self.Show(row, at))
+        self._list()
+        self.refresh_bindings()
+
+    def _show_hits(self, shown: bool) -> None:
+        self.searching = shown
+        self.query_one(HitList).display = shown
+        self.query_one(ConversationList).display = not shown
+
+    def _show_hit(self) -> None:
+        hit = self.query_one(HitList).current
+        if hit is not None:
+            text = self.query_one(Field).value
+            self.work("show", self._go_to_message, hit.message.conversation, hit.message.id, text)
+
+    # Lists and transcript
+
+    @on(LineList.Opened, "#conversations")
+    def _open_conversation(self) -> None:
+        row = self.query_one(ConversationList).current
+        if row is None:
+            return
+        if self.shown is None or row.id != self.shown.id:
+            self.on_conversations_pane_show(self.Show(row))
+        self.open_detail()
+
+    @on(LineList.Opened, "#hits")
+    def _open_hit(self) -> None:
+        self._show_hit()
+        self.open_detail()
+
+    def on_transcript_moved(self, event: Transcript.Moved) -> None:
+        share = 100 * (event.index + 1) // max(1, event.total)
+        text = f"{number(event.index + 1)} of {number(event.total)}"
+        self.query_one("#place", Static).update(Content(f"{text}   {share} %"), layout=False)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the list shows one source or one person only."""
+        return bool(self.source or self.person)
+
+    @property
+    def _meant(self) -> ConversationRow | None:
+        """The conversation that a key is about: the one under the bar, or the one that is read."""
+        listed = self.query_one(ConversationList)
+        return listed.current if listed.has_focus else self.shown
+
+    def _pages(self, conversation: int) -> Load:
+        async def load(offset: int, limit: int) -> list[MessageRow]:
+            studio = await self.studio_app.studio()
+            from engine.archive import reading
+
+            return await reading.page(studio, conversation, offset=offset, limit=limit)
+
+        return load
+
+    def _list(self) -> None:
+        rows = [
+            row
+            for row in self.everything
+            if (not self.source or row.source == self.source)
+            and (not self.person or self.person in row.people)
+        ]
+        if self.order == ORDERS[1]:
+            rows.sort(key=lambda row: -row.messages)
+        elif self.order == ORDERS[2]:
+            rows.sort(key=lambda row: row.title.casefold())
+        self.query_one(ConversationList).list(rows)
+        if self.shown is None and rows and (self._open_first or not self.has_class("-narrow")):
+            self.on_conversations_pane_show(self.Show(rows[0]))
+        chosen = f"from {self.source}" if self.source else f"with {self.person}"
+        narrowed = f"{fit(safe_line(chosen), 21).rstrip()} · esc shows everything"
+        if not self.narrowed:
+            narrowed = f"all sources · all people · {self.order}"
+        self.query_one("#narrowed", Static).update(content(narrowed), layout=False)
+        many = plural(len(rows), "conversation")
+        if len(rows) < len(self.everything):
+            many += f" of {number(len(self.everything))}"
+        self.query_one("#many", Static).update(content(many), layout=False)

@@ -1,0 +1,55 @@
+"""The keys of the focused pane, made from the table of actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from tui.actions import bindings, find
+from tui.widgets.cells import fit
+from tui.widgets.key_line import key_name
+from tui.widgets.sheet import Sheet
+
+
+class Help(ModalScreen[None], Sheet[None], inherit_bindings=False):
+    """The keys of the pane, nearest to the focus first; those that do not apply now are dim."""
+
+    BINDINGS = bindings("help")
+    DEFAULT_CSS = "Help VerticalScroll { scrollbar-size-vertical: 1; }"
+
+    def __init__(self, about: Screen[Any]) -> None:
+        super().__init__()
+        self.about = about
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="sheet"):
+            yield Static(self._keys())
+
+    def action_close(self) -> None:
+        self.dismiss()
+
+    def _keys(self) -> Content:
+        lines: list[Content] = []
+        before = ""
+        active = {one.binding.id for one in self.about.active_bindings.values()}
+        seen: set[str] = set()
+        for node in (self.about.focused or self.about).ancestors_with_self:
+            for binding in (one for bound in node._bindings.key_to_bindings.values() for one in bound):
+                action, id = find(binding.id), binding.id or ""
+                group = id.partition(".")[0]
+                # Of the app's keys those that a pane takes, or that lead to no pane, are not there.
+                if action is None or id in seen or (group == "app" and id not in active):
+                    continue
+                seen.add(id)
+                if before and group != before:
+                    lines.append(Content(""))
+                before = group
+                keys = action.shown or "  ".join(key_name(key) for key in action.keys.split(","))
+                styles = ("", "$muted") if id in active else ("$faint", "$faint")
+                lines.append(Content.assemble((fit(keys, 14), styles[0]), (f" {action.help}", styles[1])))
+        return Content("\n").join(lines)

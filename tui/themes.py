@@ -1,0 +1,86 @@
+"""Two themes of our own, and the names of the colours that the panes use.
+
+A pane writes `$accent` for the AI sender and nothing else, `$muted` for what is secondary, `$faint`
+for rules and gutters, `$bar` behind the selected row. The terminal's own palette works too: choose
+`ansi-dark` or `ansi-light`, where these names fall back to the user's colours.
+"""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="understudy-dark",
+    primary="#7d8590",
+    accent="#e3a857",
+    foreground="#d0d4da",
+    background="#101317",
+    surface="#101317",
+    panel="#181c22",
+    warning="#e3a857",
+    error="#e07a6a",
+    success="#8fb573",
+    dark=True,
+    variables={
+        "muted": "#868e99",
+        "faint": "#4a515b",
+        "rule": "#2a3038",
+        "bar": "#252c36",
+        "bar-blurred": "#1a1f26",
+        "hit": "#f0c987",
+        "input-cursor-background": "#d0d4da",
+        "input-cursor-foreground": "#101317",
+        "input-selection-background": "#3a4554",
+        "screen-selection-background": "#3a4554",
+        "scrollbar": "#2a3038",
+        "scrollbar-hover": "#3a4554",
+        "scrollbar-active": "#3a4554",
+        "scrollbar-background": "#101317",
+        "scrollbar-background-hover": "#101317",
+        "scrollbar-background-active": "#101317",
+    },
+)
+
+LIGHT = Theme(
+    name="understudy-light",
+    primary="#6b7280",
+    accent="#a35200",
+    foreground="#22262b",
+    background="#fbfaf7",
+    surface="#fbfaf7",
+    panel="#f1efe9",
+    warning="#a35200",
+    error="#b3261e",
+    success="#3f7a2b",
+    dark=False,
+    variables={
+        "muted": "#686d75",
+        "faint": "#a9a89f",
+        "rule": "#dcd9d0",
+        "bar": "#e9e4d8",
+        "bar-blurred": "#f2efe7",
+        "hit": "#8a3f00",
+        "input-cursor-background": "#22262b",
+        "input-cursor-foreground": "#fbfaf7",
+        "input-selection-background": "#d8d2c2",
+        "screen-selection-background": "#d8d2c2",
+        "scrollbar": "#dcd9d0",
+        "scrollbar-hover": "#c9c5b8",
+        "scrollbar-active": "#c9c5b8",
+        "scrollbar-background": "#fbfaf7",
+        "scrollbar-background-hover": "#fbfaf7",
+        "scrollbar-background-active": "#fbfaf7",
+    },
+)
+
+THEMES = ("understudy-dark", "understudy-light", "ansi-dark", "ansi-light")
+
+FALLBACK = {
+    "muted": "ansi_bright_black",
+    "faint": "ansi_bright_black",
+    "rule": "ansi_bright_black",
+    "bar": "ansi_default",
+    "bar-blurred": "ansi_default",
+    "hit": "ansi_cyan",
+}
+"""Our names where the theme does not define them: the terminal's own palette."""

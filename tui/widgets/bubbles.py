@@ -1,0 +1,143 @@
+"""Messages as lines of a transcript: day rules, a name once per run, the gutter, wrapped text.
+
+The gutter says who speaks: `▌` in the accent the AI sender, `│` everybody else, `·` the system.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from tui.safe_text import safe_line, safe_text
+from tui.widgets.cells import clock, day, fit, local, spread, wrap
+
+if TYPE_CHECKING:
+    from engine.archive.rows import MessageRow
+
+WIDEST = 96
+"""Cells of a line of text: beyond this nobody finds the next line's start."""
+
+ASIDE = 14
+"""Cells kept free at the right for times and reactions."""
+
+PAUSE = 15 * 60 * 1000
+"""Milliseconds within a run after which a time is shown again."""
+
+SYSTEM = ("event", "call", "unsent")
+
+
+class Line(NamedTuple):
+    """One line of the screen. message: index among the rows laid out. text: safe. end: what stands
+    at its right. what: "day", "gap", "name", "text" or "note" (a marker in the sender's gutter)."""
+
+    message: int
+    what: str
+    text: str
+    end: str = ""
+
+    @property
+    def lead(self) -> bool:
+        """Whether it only introduces its message, and the bar leaves it alone."""
+        return self.what in ("day", "gap")
+
+    def draw(self, row: MessageRow, ai: bool, width: int, words: re.Pattern[str] | None) -> Content:
+        """The line in `width` cells. words: what to mark in the text."""
+        if self.what == "gap":
+            return Content("")
+        if self.what == "day":
+            rest = max(0, width - cell_len(self.text) - 2)
+            rule = "─" * (rest // 2)
+            return Content.assemble((rule, "$rule"), (f" {self.text} ", "$muted"), (rule, "$rule"))
+        gutter = ("· ", "$faint") if row.kind in SYSTEM else ("▌ ", "$accent") if ai else ("│ ", "$faint")
+        if self.what == "name":
+            text = Content.assemble((self.text, "bold $accent" if ai else "bold"))
+        elif self.what == "note":
+            text = Content.assemble((self.text, "$muted"))
+        else:
+            text = _marked(self.text, words)
+        return spread(Content.assemble(gutter, text), Content.assemble((self.end, "$muted"), " "), width)
+
+
+def lay_out(rows: Sequence[MessageRow], width: int) -> tuple[list[Line], list[int]]:
+    """The lines of `rows` at `width` cells, and for each row the index of its first line."""
+    lines: list[Line] = []
+    starts: list[int] = []
+    room = max(10, min(width - 2 - ASIDE, WIDEST))
+    before: MessageRow | None = None
+    shown = 0
+    for index, row in enumerate(rows):
+        starts.append(len(lines))
+        new_day = before is None or local(before.time).date() != local(row.time).date()
+        if new_day:
+            lines += [Line(index, "gap", "")] if index else []
+            lines.append(Line(index, "day", day(row.time)))
+        system = row.kind in SYSTEM
+        new_run = not system and (new_day or before is None or _speaker(before) != row.person)
+        if new_run:
+            name = fit(safe_line(row.sender), max(4, width - 12)).rstrip()
+            lines.append(Line(index, "name", name, clock(row.time)))
+        late = not new_run and row.time - shown >= PAUSE
+        time = clock(row.time) if late or system else ""
+        if new_run or time:
+            shown = row.time
+        lines += _body(index, row, room, time)
+        before = row
+    return lines, starts
+
+
+def _speaker(row: MessageRow) -> int:
+    return -1 if row.kind in SYSTEM else row.person
+
+
+def _body(index: int, row: MessageRow, room: int, time: str) -> list[Line]:
+    """Text, attachment markers and reactions of one message. There is always one line."""
+    lines: list[Line] = []
+    notes = [_attachment(kind=item.kind, name=item.name) for item in row.attachments]
+    if row.kind in SYSTEM:
+        notes.insert(0, safe_line(row.text) or _SAID.get(row.kind, row.kind))
+        if row.kind == "unsent" or not row.text:
+            notes[0] = f"{safe_line(row.sender)} · {notes[0]}"
+    elif row.text:
+        lines += [Line(index, "text", text) for text in wrap(safe_text(row.text), room)]
+    elif not notes:
+        notes.append(_SAID.get(row.kind, row.kind))
+    lines += [Line(index, "note", text) for note in notes for text in wrap(note, room)]
+    ends = [time] if time else []
+    if row.edited:
+        ends.append("edited")
+    lines[0] = lines[0]._replace(end="  ".join(ends))
+    reactions = "  ".join(f"{safe_line(one.emoji)} {safe_line(one.actor)}".strip() for one in row.reactions)
+    if reactions:
+        last = lines[-1]
+        room_left = room + ASIDE - cell_len(last.text) - cell_len(last.end) - 4
+        if cell_len(reactions) <= room_left:
+            lines[-1] = last._replace(end=f"{reactions}  {last.end}".rstrip())
+        else:
+            lines.append(Line(index, "note", "", fit(reactions, room + ASIDE - 4).rstrip()))
+    return lines
+
+
+_SAID = {
+    "call": "call",
+    "event": "something changed in this conversation",
+    "unsent": "took a message back",
+    "attachment": "[attachment]",
+    "reaction": "reacted",
+    "speech": "",
+}
+
+
+def _attachment(kind: str, name: str) -> str:
+    return f"[{kind}] {safe_line(name)}".rstrip()
+
+
+def _marked(text: str, words: re.Pattern[str] | None) -> Content:
+    marked = Content(text)
+    if words is not None:
+        for match in words.finditer(text):
+            marked = marked.stylize("$hit bold underline", match.start(), match.end())
+    return marked

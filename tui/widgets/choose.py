@@ -1,0 +1,60 @@
+"""A sheet with one question and a list of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui.actions import bindings
+from tui.safe_text import content, safe_line
+from tui.widgets.cells import fit, right
+from tui.widgets.line_list import LineList
+from tui.widgets.sheet import Sheet
+
+
+class Choose(ModalScreen[int | None], Sheet[int | None], inherit_bindings=False):
+    """Dismisses with the index of the chosen row, or None. rows: (text, what stands at its right)."""
+
+    BINDINGS = bindings("choose")
+    DEFAULT_CSS = """
+    Choose #question { padding: 0 0 1 0; }
+    Choose #hint { color: $muted; padding: 1 0 0 0; }
+    """
+
+    def __init__(self, question: str, rows: Sequence[tuple[str, str]], chosen: int = 0) -> None:
+        super().__init__()
+        self.question, self.rows, self.chosen = question, rows, chosen
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="sheet"):
+            yield Static(content(self.question), id="question")
+            yield _Answers(self.rows)
+            yield Static(Content("⏎ choose   esc close"), id="hint")
+
+    def on_mount(self) -> None:
+        answers = self.query_one(_Answers)
+        answers.styles.height = max(1, min(len(self.rows), 16))
+        answers.show(len(self.rows), self.chosen)
+
+    def on_line_list_opened(self, event: LineList.Opened) -> None:
+        self.dismiss(event.index)
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+
+class _Answers(LineList):
+    def __init__(self, answers: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.answers = answers
+        self.end = min(24, max((cell_len(end) for _, end in answers), default=0))
+
+    def row(self, index: int, width: int) -> Content:
+        text, end = (safe_line(part) for part in self.answers[index])
+        return Content.assemble(f" {fit(text, width - self.end - 3)} ", (right(end, self.end), "$muted"), " ")

@@ -1,0 +1,83 @@
+"""The last line: at most six keys of what has the focus, or a sentence that replaces them once."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.actions import find
+from tui.safe_text import safe_line
+
+AT_MOST = 6
+
+
+class KeyLine(Widget):
+    """Made from the active bindings, so a disabled action is never offered."""
+
+    DEFAULT_CSS = """
+    KeyLine {
+        dock: bottom;
+        height: auto;
+        max-height: 4;
+        padding: 0 1;
+        color: $muted;
+    }
+    """
+
+    note: Content | None = None
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if screen is self.screen is self.app.screen and self.note is None:
+            self.refresh()
+
+    def say(self, message: str, hint: str = "") -> None:
+        """Show a sentence and a remedy in place of the keys, until `quiet`."""
+        self.note = Content.assemble(
+            (safe_line(message), "$foreground"), f" {safe_line(hint)}" if hint else ""
+        )
+        self.refresh(layout=True)
+
+    def quiet(self) -> None:
+        if self.note is not None:
+            self.note = None
+            self.refresh(layout=True)
+
+    def render(self) -> Content:
+        if self.note is not None:
+            return self.note
+        return Content.assemble(*self._keys(self.content_size.width or self.app.size.width - 2))
+
+    def _keys(self, width: int) -> list[tuple[str, str]]:
+        """(text, style) pieces: the focused widget's keys, its pane's, `? keys`, and `q quit` if it fits."""
+        own: list[tuple[str, str]] = []
+        common: list[tuple[str, str]] = []
+        for active in self.screen.active_bindings.values():
+            action = find(active.binding.id)
+            if action is None or not action.label or not active.enabled:
+                continue
+            shown = (action.shown or key_name(action.keys), action.label)
+            if shown not in own and shown not in common:
+                (common if (active.binding.id or "").startswith("app.") else own).append(shown)
+        way_back = [shown for shown in own if shown[0] == "esc"]
+        own = [shown for shown in own if shown not in way_back]
+        chosen = [*own[: AT_MOST - len(way_back) - len(common[:1])], *way_back, *common][:AT_MOST]
+        while len(chosen) > 1 and sum(len(key) + len(label) + 4 for key, label in chosen) - 3 > width:
+            # The way back and `? keys` stay whatever else goes: they lead to all the others.
+            last = [one for one in chosen if one not in (*way_back, *common[:1])][-1:]
+            chosen.remove(last[0] if last else chosen[0])
+        pieces: list[tuple[str, str]] = []
+        for key, label in chosen:
+            pieces += [("   " if pieces else "", ""), (key, "$foreground"), (f" {label}", "")]
+        return pieces
+
+
+def key_name(keys: str) -> str:
+    """How a key is written: `⏎`, `esc`, `/`, `ctrl+g`."""
+    first = keys.split(",")[0]
+    return {"enter": "⏎", "escape": "esc", "slash": "/", "question_mark": "?", "equals_sign": "="}.get(
+        first, first
+    )

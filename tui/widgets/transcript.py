@@ -1,0 +1,259 @@
+"""A conversation of any length, wrapped and in view: a window of messages around the reader's place.
+
+Only WINDOW messages are held. When the reader comes near an end of them, the window is read again
+around that place, and the line at the top stays where it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.selection import Selection
+from textual.strip import Strip
+
+from tui.actions import bindings
+from tui.widgets.bar_lines import BarLines
+from tui.widgets.bubbles import Line, lay_out
+
+if TYPE_CHECKING:
+    from engine.archive.rows import MessageRow
+
+Load = Callable[[int, int], Awaitable["list[MessageRow]"]]
+"""Reads messages of the conversation: (offset, limit) -> rows in spoken order."""
+
+WINDOW = 300
+NEAR = 60
+
+
+class Transcript(BarLines, inherit_bindings=False):
+    """Shows one conversation. cursor: the index of the message under the bar, in the conversation.
+
+    It posts `Transcript.Moved` when the bar moves, also after `open` has shown its place.
+    """
+
+    BINDINGS = bindings("transcript")
+
+    class Moved(Message):
+        """The bar stands on message `index` of `total`."""
+
+        def __init__(self, index: int, total: int) -> None:
+            super().__init__()
+            self.index, self.total = index, total
+
+    @dataclass
+    class Read(Message):
+        """The worker's answer: rows from `first` on, for the `opened`th conversation shown here."""
+
+        opened: int
+        first: int
+        rows: list[MessageRow]
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.total = 0
+        self.cursor = 0
+        self.ai: int | None = None
+        self.rows: list[MessageRow] = []
+        self._load: Load | None = None
+        self._opened = 0
+        self._first = 0
+        self._lines: list[Line] = []
+        self._starts: list[int] = []
+        self._words: re.Pattern[str] | None = None
+        self._jump = False
+        self._reading = False
+
+    def open(self, total: int, load: Load, at: int | None = None, found: str = "") -> None:
+        """Show a conversation of `total` messages at message `at` (the last by default).
+
+        found: what was searched for; its words are marked.
+        """
+        self._opened += 1
+        self._load, self.total = load, total
+        self.cursor = max(0, min(total - 1 if at is None else at, total - 1))
+        words = [re.escape(word) for word in found.split() if word.strip()]
+        self._words = re.compile("|".join(words), re.IGNORECASE) if words else None
+        self._jump = True
+        self._read(self.cursor)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._opened += 1
+        self._load, self.total, self.cursor, self.rows, self._first = None, 0, 0, [], 0
+        self._arrange()
+
+    def mark_ai(self, person: int | None) -> None:
+        """Give this person's messages the accent."""
+        self.ai = person
+        self.refresh()
+
+    @property
+    def message(self) -> MessageRow | None:
+        """The message under the bar, where it is loaded."""
+        index = self.cursor - self._first
+        return self.rows[index] if 0 <= index < len(self.rows) else None
+
+    def move_to(self, index: int) -> None:
+        """Put the bar on message `index`, scrolling half a page where it is out of view."""
+        index = max(0, min(index, self.total - 1))
+        if not self.total or index == self.cursor:
+            return
+        before, self.cursor = self.cursor, index
+        if not self._first <= index < self._first + len(self.rows):
+            self._jump = True
+            self._read(index)
+            return
+        self._refresh_message(before)
+        self._refresh_message(index)
+        self._reveal()
+        self.post_message(self.Moved(index, self.total))
+
+    def action_move(self, step: int) -> None:
+        """To the next message, but through one that is longer than the view first."""
+        if self.message is not None:
+            start, end = self._span(self.cursor)
+            top, height = self.scroll_offset.y, max(1, self.size.height)
+            if (step > 0 and end > top + height) or (step < 0 and start < top):
+                self.scroll_to(y=top + step * max(1, height // 2), animate=False, force=True)
+                return
+        self.move_to(self.cursor + step)
+
+    def action_page(self, direction: int) -> None:
+        """Scroll a page, and take the bar along."""
+        if not self._lines:
+            return
+        height = max(1, self.size.height - 1)
+        line = self._starts[self.cursor - self._first] if self.message else self.scroll_offset.y
+        target = max(0, min(line + direction * height, len(self._lines) - 1))
+        self.move_to(self._first + self._lines[target].message)
+
+    def action_top(self) -> None:
+        self.move_to(0)
+
+    def action_end(self) -> None:
+        self.move_to(self.total - 1)
+
+    def action_copy(self) -> None:
+        if self.message is not None and self.message.text:
+            self.app.copy(self.message.text)  # type: ignore[attr-defined]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.total > 0 if action == "copy" else True
+
+    # The window
+
+    def _read(self, around: int) -> None:
+        if self._load is None:
+            return
+        self._reading = True
+        first = max(0, min(around - WINDOW // 2, self.total - WINDOW))
+        self.run_worker(self._fetch(self._load, self._opened, first), group="transcript", exclusive=True)
+
+    async def _fetch(self, load: Load, opened: int, first: int) -> None:
+        self.post_message(self.Read(opened, first, await load(first, WINDOW)))
+
+    def on_transcript_read(self, event: Read) -> None:
+        event.stop()
+        if event.opened != self._opened:
+            return
+        self._reading = False
+        place = None if self._jump else self._place()
+        self._first, self.rows = event.first, event.rows
+        self._arrange()
+        if place is None:
+            self._jump = False
+            self._reveal(centre=True)
+            self.post_message(self.Moved(self.cursor, self.total))
+        else:
+            self._restore(place)
+
+    def _arrange(self) -> None:
+        self._lines, self._starts = lay_out(self.rows, self.size.width)
+        self.virtual_size = Size(0, len(self._lines))
+        self.refresh()
+
+    def _place(self) -> tuple[int, int] | None:
+        """The message at the top of the view and how many of its lines are above it."""
+        top = self.scroll_offset.y
+        if top >= len(self._lines):
+            return None
+        message = self._lines[top].message
+        return self._first + message, top - self._starts[message]
+
+    def _restore(self, place: tuple[int, int]) -> None:
+        message = place[0] - self._first
+        if 0 <= message < len(self._starts):
+            self.scroll_to(y=self._starts[message] + place[1], animate=False, force=True)
+
+    def _span(self, index: int) -> tuple[int, int]:
+        """The first line of a loaded message, and the first after it."""
+        message = index - self._first
+        end = self._starts[message + 1] if message + 1 < len(self._starts) else len(self._lines)
+        return self._starts[message], end
+
+    def _reveal(self, centre: bool = False) -> None:
+        if not 0 <= self.cursor - self._first < len(self._starts):
+            return
+        start, end = self._span(self.cursor)
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        if top <= start and end <= top + height and not centre:
+            return
+        top = max(0, min(start - height // 2, len(self._lines) - height))
+        self.scroll_to(y=top, animate=False, force=True)
+
+    def _refresh_message(self, index: int) -> None:
+        if 0 <= index - self._first < len(self._starts):
+            start, end = self._span(index)
+            self.refresh_lines(start, end - start)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self._reading or not self._lines:
+            return
+        top = self._lines[min(int(new_value), len(self._lines) - 1)].message
+        bottom = self._lines[min(int(new_value) + self.size.height, len(self._lines) - 1)].message
+        if (top < NEAR and self._first > 0) or (
+            bottom > len(self.rows) - NEAR and self._first + len(self.rows) < self.total
+        ):
+            self._read(self._first + top)
+
+    def on_resize(self) -> None:
+        if not self.rows:
+            return
+        place = self._place()
+        self._arrange()
+        if place is not None:
+            self._restore(place)
+
+    def refresh_bar(self) -> None:
+        self._refresh_message(self.cursor)
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        number = y + self.scroll_offset.y
+        if number >= len(self._lines):
+            return self.strip(Content(""), False)
+        line = self._lines[number]
+        row = self.rows[line.message]
+        text = line.draw(row, row.person == self.ai, self.size.width, self._words)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(number)) is not None:
+            start, end = span
+            style = self.screen.get_visual_style("screen--selection")
+            text = text.stylize(style, start, len(text.plain) if end == -1 else end)
+        under_bar = self._first + line.message == self.cursor and not line.lead
+        return self.strip(text, under_bar).apply_offsets(0, number)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        lines = [line.draw(self.rows[line.message], False, self.size.width, None) for line in self._lines]
+        return selection.extract("\n".join(line.plain for line in lines)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
