@@ -10,9 +10,14 @@ from engine.errors import StudioError
 
 if TYPE_CHECKING:
     from engine.archive import Studio
+    from engine.archive.rows import ChatRow
     from engine.chat import Piece
     from engine.providers import Connection
     from tui.app import UnderstudyApp
+
+
+TITLE = 60
+"""Letters of a chat's first message that name it."""
 
 
 class Partner(NamedTuple):
@@ -91,6 +96,36 @@ def _order(choices: Sequence[Choice]) -> Callable[[Choice], tuple[int, int]]:
         return places.get(model, places[choice.model]), int(step) if step.isdecimal() else -1
 
     return place
+
+
+async def talk(
+    app: UnderstudyApp,
+    asked: Partner,
+    chat: ChatRow | None,
+    said: str | None,
+    drop: int,
+    turns: Sequence[tuple[str, str]],
+) -> AsyncIterator[ChatRow | Piece]:
+    """Save what was said, then ask: the chat that has it as its last turn, and the reply piece by piece.
+
+    chat: None begins a new one. said: None where it is saved already and only the reply is asked for
+    again. drop: saved turns to take back first. turns: (role, text), all that the model shall hear.
+    """
+    from engine.archive import chats
+
+    studio = await app.studio()
+    if chat is None:
+        chat = await chats.create_chat(studio, " ".join((said or "").split())[:TITLE], *asked)
+    if drop:
+        kept = (await chats.chat_turns(studio, chat.id))[:-drop]
+        await chats.delete_turns_after(studio, chat.id, kept[-1].id if kept else 0)
+    if said is not None:
+        await chats.add_turn(studio, chat.id, "user", said)
+    yield chat
+    connection = await app.connection(asked.provider)
+    async with aclosing(reply(connection, asked, turns)) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            yield piece
 
 
 async def reply(

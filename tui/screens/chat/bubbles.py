@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
 
 from tui.safe_text import safe_line, safe_text
+from tui.screens.chat.asking import Partner
 from tui.widgets.cells import number, plural, wrap
 from tui.widgets.page import Lines
+
+if TYPE_CHECKING:
+    from engine.archive.rows import ChatTurnRow
 
 WIDEST = 96
 CURSOR = "▏"
@@ -30,6 +35,11 @@ class Bubble:
     similarity: float | None = None
     said: str = ""
     growing: bool = False
+
+    @classmethod
+    def of(cls, turn: ChatTurnRow) -> Bubble:
+        """A saved turn."""
+        return cls(turn.role, turn.text, turn.tokens, turn.seconds, turn.first_token)
 
 
 class ChatView(Lines):
@@ -68,6 +78,27 @@ class ChatView(Lines):
         before = self.lines[self._starts[-1] :]
         self._lay_out(len(self.bubbles) - 1, before)
         self._follow()
+
+    def take_back(self, with_question: bool = False) -> int:
+        """Drop the last reply, and what it answers where that is wanted; how many saved turns those were."""
+        dropped = 0
+        while self.bubbles and self.bubbles[-1].role != "user":
+            dropped += bool(self.bubbles.pop().text)
+        if with_question and self.bubbles:
+            self.bubbles.pop()
+            dropped += 1
+        self.open(self.bubbles)
+        return dropped
+
+    def state(self, answering: bool, editing: bool, writing: bool) -> str:
+        """One line on what goes on, or what to do next."""
+        if answering:
+            return "↓ follows" if self.following else "G follows the reply again"
+        if editing:
+            return "editing the last message; esc leaves it as it was"
+        if not self.following:
+            return "G goes to the end"
+        return "" if writing else "i or ⏎ to write"
 
     def show_origins(self) -> None:
         """Show the training line below each reply of which it is known, or hide it again."""
@@ -136,6 +167,15 @@ class ChatView(Lines):
         self.virtual_size = Size(self.size.width, max(end, target + height))
         if target != top:
             self.scroll_to(y=target, animate=False, force=True)
+
+
+def heading(partner: Partner) -> Content:
+    """Whom one talks to: model, where it runs, the prompt it hears."""
+    where = "this machine" if partner.provider == "local" else partner.provider
+    parts = [(safe_line(partner.model), "bold $foreground"), (f" · {where}", "$muted")]
+    if partner.system:
+        parts.append((f" · “{safe_line(partner.system)}”", "$muted"))
+    return Content.assemble(*parts)
 
 
 def bubble_lines(bubble: Bubble, width: int, origins: bool) -> list[Content]:

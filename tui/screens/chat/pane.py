@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -19,14 +18,12 @@ from engine.errors import StudioError
 from tui.actions import bindings
 from tui.following import News, follower
 from tui.pane import Pane
-from tui.safe_text import safe_line
 from tui.screens.chat import asking
 from tui.screens.chat.asking import Choice, Partner
-from tui.screens.chat.bubbles import Bubble, ChatView
+from tui.screens.chat.bubbles import Bubble, ChatView, heading
+from tui.screens.chat.chat_list import ChatList
 from tui.widgets.ask import Ask
-from tui.widgets.cells import fit, right, short_date
 from tui.widgets.choose import Choose
-from tui.widgets.line_list import LineList
 from tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
 
 FLUSH = 0.11
 """Seconds between two drawings of a reply that comes: 9 a second."""
-
-TITLE = 60
 
 NO_MODEL = """\
 Nobody to talk to yet: no model has been trained.
@@ -183,24 +178,16 @@ class ChatPane(Pane):
         drop: int,
         turns: Sequence[tuple[str, str]],
     ) -> None:
-        """Save what was said, ask, and pass every piece on. drop: saved turns to take back first."""
-        try:
-            studio = await self.studio_app.studio()
-            from engine.archive import chats
+        from engine.archive.rows import ChatRow
 
-            if chat is None:
-                title = " ".join((said or "").split())[:TITLE]
-                chat = await chats.create_chat(studio, title, *partner)
-            if drop:
-                kept = (await chats.chat_turns(studio, chat.id))[:-drop]
-                await chats.delete_turns_after(studio, chat.id, kept[-1].id if kept else 0)
-            if said is not None:
-                await chats.add_turn(studio, chat.id, "user", said)
-            self.post_message(self.Began(asked, chat))
-            connection = await self.studio_app.connection(partner.provider)
-            async with aclosing(asking.reply(connection, partner, turns)) as pieces:  # type: ignore[type-var]
-                async for piece in pieces:
-                    self.post_message(self.Came(asked, piece))
+        try:
+            talk = asking.talk(self.studio_app, partner, chat, said, drop, turns)
+            async with aclosing(talk) as all_that_comes:  # type: ignore[type-var]
+                async for came in all_that_comes:
+                    if isinstance(came, ChatRow):
+                        self.post_message(self.Began(asked, came))
+                    else:
+                        self.post_message(self.Came(asked, came))
         except StudioError as error:
             self.post_message(self.Broke(asked, error))
 
@@ -238,7 +225,7 @@ class ChatPane(Pane):
         self._end_reply()
         chat = event.chat
         self.chat, self.partner = chat, Partner(chat.model, chat.provider, chat.system)
-        self.query_one(ChatView).open([_bubble(turn) for turn in event.turns])
+        self.query_one(ChatView).open([Bubble.of(turn) for turn in event.turns])
         self.remove_class("-chats")
         self._show_partner()
 
@@ -253,9 +240,8 @@ class ChatPane(Pane):
                 self.work("", self._choose, event.rows[index].model, event.rows[index].provider)
 
         rows = [(row.model, row.what) for row in event.rows]
-        at = next(
-            (at for at, row in enumerate(event.rows) if self.partner and row.model == self.partner.model), 0
-        )
+        models = [row.model for row in event.rows]
+        at = models.index(self.partner.model) if self.partner and self.partner.model in models else 0
         question = "Talk to which model?" + (f"\n{' '.join(event.silent)}" if event.silent else "")
         self.app.push_screen(Choose(question, rows, at), choose)
 
@@ -325,12 +311,7 @@ class ChatPane(Pane):
         drop = 0
         if self.editing:
             self.editing = False
-            while view.bubbles and view.bubbles[-1].role != "user":
-                drop += bool(view.bubbles.pop().text)
-            if view.bubbles:
-                view.bubbles.pop()
-                drop += 1
-            view.open(view.bubbles)
+            drop = view.take_back(with_question=True)
         view.following = True
         view.add(Bubble("user", text))
         self._ask(text, drop)
@@ -377,26 +358,13 @@ class ChatPane(Pane):
 
     def _show_partner(self) -> None:
         if self.partner is not None:
-            where = "this machine" if self.partner.provider == "local" else self.partner.provider
-            parts = [(safe_line(self.partner.model), "bold $foreground"), (f" · {where}", "$muted")]
-            if self.partner.system:
-                parts.append((f" · “{safe_line(self.partner.system)}”", "$muted"))
-            self.query_one("#with", Static).update(Content.assemble(*parts))
+            self.query_one("#with", Static).update(heading(self.partner))
         self._show_state()
         self.refresh_bindings()
 
     def _show_state(self) -> None:
-        view = self.query_one(ChatView)
-        if self._answering:
-            said = "↓ follows" if view.following else "G follows the reply again"
-        elif self.editing:
-            said = "editing the last message; esc leaves it as it was"
-        elif not view.following:
-            said = "G goes to the end"
-        elif not self.query_one(Prompt).has_focus:
-            said = "i or ⏎ to write"
-        else:
-            said = ""
+        writing = self.query_one(Prompt).has_focus
+        said = self.query_one(ChatView).state(self._answering, self.editing, writing)
         self.query_one("#state", Static).update(Content(said))
 
     # Keys
@@ -454,12 +422,7 @@ class ChatPane(Pane):
         self.work("", self._list_models)
 
     def action_again(self) -> None:
-        view = self.query_one(ChatView)
-        drop = 0
-        while view.bubbles and view.bubbles[-1].role != "user":
-            drop += bool(view.bubbles.pop().text)
-        view.open(view.bubbles)
-        self._ask(None, drop)
+        self._ask(None, self.query_one(ChatView).take_back())
 
     def action_edit(self) -> None:
         last = next(bubble for bubble in reversed(self.query_one(ChatView).bubbles) if bubble.role == "user")
@@ -489,31 +452,3 @@ class ChatPane(Pane):
 
     def action_origin(self) -> None:
         self.query_one(ChatView).show_origins()
-
-
-class ChatList(LineList):
-    """Title and time. `▸` stands before the one that is open."""
-
-    def __init__(self) -> None:
-        super().__init__(id="chats")
-        self.chats: Sequence[ChatRow] = ()
-        self.open_id: int | None = None
-
-    def list(self, chats: Sequence[ChatRow], open_id: int | None) -> None:
-        on = self.current.id if self.current and self.has_focus else open_id
-        self.chats, self.open_id = chats, open_id
-        self.show(len(chats), next((at for at, chat in enumerate(chats) if chat.id == on), 0))
-
-    @property
-    def current(self) -> ChatRow | None:
-        return self.chats[self.cursor] if self.cursor < len(self.chats) else None
-
-    def row(self, index: int, width: int) -> Content:
-        chat = self.chats[index]
-        when = right(short_date(chat.updated_at, datetime.now().astimezone()), 8)
-        title = fit(safe_line(chat.title) or "(no words)", max(6, width - 4 - len(when)))
-        return Content.assemble(" ▸ " if chat.id == self.open_id else "   ", title, (when, "$muted"), " ")
-
-
-def _bubble(turn: ChatTurnRow) -> Bubble:
-    return Bubble(turn.role, turn.text, turn.tokens, turn.seconds, turn.first_token)
