@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import var
 from textual.selection import Selection
 from textual.strip import Strip
 
@@ -34,17 +35,13 @@ NEAR = 60
 class Transcript(BarLines, inherit_bindings=False):
     """Shows one conversation. cursor: the index of the message under the bar, in the conversation.
 
-    It posts `Transcript.Moved` when the bar moves, also after `open` has shown its place.
+    place: (index of that message, number of messages) once it is shown. Watch it: a watcher's line is drawn
+    together with the bar, where a message would be one more frame.
     """
 
     BINDINGS = bindings("transcript")
 
-    class Moved(Message):
-        """The bar stands on message `index` of `total`."""
-
-        def __init__(self, index: int, total: int) -> None:
-            super().__init__()
-            self.index, self.total = index, total
+    place: var[tuple[int, int]] = var((0, 0))
 
     @dataclass
     class Read(Message):
@@ -112,7 +109,7 @@ class Transcript(BarLines, inherit_bindings=False):
         self._refresh_message(before)
         self._refresh_message(index)
         self._reveal()
-        self.post_message(self.Moved(index, self.total))
+        self.place = (index, self.total)
 
     def action_move(self, step: int) -> None:
         """To the next message, but through one that is longer than the view first."""
@@ -163,15 +160,15 @@ class Transcript(BarLines, inherit_bindings=False):
         if event.opened != self._opened:
             return
         self._reading = False
-        place = None if self._jump else self._place()
+        top = None if self._jump else self._place()
         self._first, self.rows = event.first, event.rows
         self._arrange()
-        if place is None:
+        if top is None:
             self._jump = False
             self._reveal(centre=True)
-            self.post_message(self.Moved(self.cursor, self.total))
+            self.place = (self.cursor, self.total)
         else:
-            self._restore(place)
+            self._restore(top)
 
     def _arrange(self) -> None:
         self._lines, self._starts = lay_out(self.rows, self.size.width)

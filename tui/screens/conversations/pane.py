@@ -388,9 +388,13 @@ class ConversationsPane(Pane):
         self._show_hit()
         self.open_detail()
 
-    def on_transcript_moved(self, event: Transcript.Moved) -> None:
-        share = 100 * (event.index + 1) // max(1, event.total)
-        text = f"{number(event.index + 1)} of {number(event.total)}"
+    def on_mount(self) -> None:
+        self.watch(self.query_one(Transcript), "place", self._show_place, init=False)
+
+    def _show_place(self, place: tuple[int, int]) -> None:
+        index, total = place
+        share = 100 * (index + 1) // max(1, total)
+        text = f"{number(index + 1)} of {number(total)}"
         self.query_one("#place", Static).update(Content(f"{text}   {share} %"), layout=False)
 
     @property
