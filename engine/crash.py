@@ -39,7 +39,10 @@ def describe(error: BaseException) -> str:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         kind = type(current)
-        parts.append(f"{kind.__module__}.{kind.__qualname__}\n" + "".join(_places(current.__traceback__)))
+        # SQLite's name of an error says nothing of the data; its message may.
+        code = getattr(current, "sqlite_errorname", None)
+        name = f"{kind.__module__}.{kind.__qualname__}" + (f" ({code})" if code else "")
+        parts.append(f"{name}\n" + "".join(_places(current.__traceback__)))
         current = current.__cause__ or current.__context__
     return "while handling\n".join(parts)
 

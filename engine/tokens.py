@@ -12,7 +12,9 @@ import gzip
 import hashlib
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,7 @@ SPECIAL_TOKENS = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
 # The pattern matcher overflows its stack (and panics) on runs of some hundred thousand equal characters.
 _PIECE = 50_000
 
+_estimating: ContextVar[bool] = ContextVar("estimating", default=False)
 _lock = threading.Lock()
 _encoding: tiktoken.Encoding | None = None
 _failure: Exception | None = None
@@ -64,6 +67,16 @@ def is_exact() -> bool:
     return _loaded() is not None
 
 
+@contextmanager
+def estimated() -> Iterator[None]:
+    """Counts are estimates inside, and the table stays where it is: for a look, never for a dataset."""
+    token = _estimating.set(True)
+    try:
+        yield
+    finally:
+        _estimating.reset(token)
+
+
 def count(text: str) -> int:
     """How many o200k tokens `text` has. Text of special tokens counts as the plain text it is.
 
@@ -74,7 +87,7 @@ def count(text: str) -> int:
 
 def count_all(texts: Sequence[str]) -> list[int]:
     """The same for many texts at a time."""
-    loaded = _loaded()
+    loaded = None if _estimating.get() else _loaded()
     if loaded is None:
         return [-(-len(text.encode("utf-8", "surrogatepass")) // 4) for text in texts]
     encode = loaded.encode_ordinary

@@ -89,7 +89,7 @@ class Studio:
         interrupts whatever else begins on it, and that would be somebody else's query."""
         with contextlib.suppress(ValueError, sqlite3.Error):  # closed meanwhile
             await reader.interrupt()
-            # Takes its turn in the connection's thread, which then holds no cursor of the query any more.
+            # Takes its turn in the connection's thread, behind whatever still runs there.
             await reader.rollback()
         self._idle.put_nowait(reader)
 
@@ -108,9 +108,11 @@ class Studio:
 
     async def rows(self, make: Callable[..., T], sql: str, parameters: Iterable[Any] = ()) -> list[T]:
         """Every row of a query as `make(*columns)`, made in the connection's thread."""
-        async with self.reading() as connection, connection.execute(sql, parameters) as cursor:
-            cursor.row_factory = lambda _, row: make(*row)  # type: ignore[assignment]
-            return list(await cursor.fetchall())  # type: ignore[arg-type]
+        async with self.reading() as connection:
+            connection.row_factory = lambda _, row: make(*row)  # type: ignore[assignment]
+            # In one step: a cursor of our own could outlive a cancelled query, in the traceback of the
+            # error that is kept, and whatever is asked of the connection next would be interrupted too.
+            return list(await connection.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
 
 
 async def open_studio(path: Path) -> Studio:

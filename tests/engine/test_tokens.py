@@ -118,3 +118,12 @@ def test_a_table_with_one_wrong_byte_is_not_used(at: int, unloaded, monkeypatch,
     monkeypatch.setattr(tokens, "TABLE", damaged)
     # The gzip header's time, at byte 5, is no part of the table.
     assert tokens.is_exact() == (at == 5)
+
+
+def test_an_estimate_leaves_the_table_where_it_is(unloaded) -> None:
+    with tokens.estimated():
+        assert tokens.count("four") == 1
+        assert tokens.count("Hello, world!") == 4  # 13 bytes
+        assert tokens._encoding is None
+    assert tokens.count("a" * 4) == len(tokens.encoding().encode_ordinary("aaaa"))
+    assert tokens._encoding is not None

@@ -6,6 +6,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,22 @@ async def test_a_failed_write_keeps_nothing(tmp_path):
                 raise ZeroDivisionError
         assert (await reading.counts(opened)).people == 0
         await chats.create_chat(opened, title="t", model="m", provider="local")  # and the writer lives on
+
+
+async def test_a_reader_cancelled_behind_its_answer_does_not_spoil_the_next(tmp_path):
+    """The answer has come, its task has not gone on: then it is cancelled, and somebody keeps the error."""
+    sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) SELECT i FROM n"
+    async with await open_studio(tmp_path / "s.db") as opened:
+        for _ in range(10):
+            asked = asyncio.ensure_future(opened.rows(int, sql))
+            await asyncio.sleep(0)
+            time.sleep(0.05)  # noqa: ASYNC251 - the loop must not see the answer yet
+            asyncio.get_running_loop().call_soon(asked.cancel)
+            (kept,) = await asyncio.gather(asked, return_exceptions=True)
+            await asyncio.sleep(0.01)
+            for _ in range(2 * studio.READERS):
+                assert sum(await opened.rows(int, sql)) == 500_500
+            assert isinstance(kept, asyncio.CancelledError)
 
 
 async def test_a_cancelled_reader_does_not_spoil_the_next(tmp_path):

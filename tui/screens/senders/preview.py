@@ -63,9 +63,11 @@ async def preview(studio: Studio, person: PersonRow, left_out: frozenset[int]) -
 
 
 def _chunks(dialogue: object, person: PersonRow, left_out: frozenset[int]) -> list[Chunk]:
+    from engine import tokens
     from engine.dataset import build, preset
 
-    dataset = build([dialogue], preset("studio"), person.id, person.name, left_out)  # type: ignore[list-item]
+    with tokens.estimated():  # the table of tokens takes 80 MB, and a look needs no exact bound
+        dataset = build([dialogue], preset("studio"), person.id, person.name, left_out)  # type: ignore[list-item]
     return list(dataset.split("train") or dataset.chunks)
 
 
