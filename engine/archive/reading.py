@@ -156,6 +156,18 @@ async def position(studio: Studio, message: int) -> int:
     return found[0]
 
 
+async def place_at(studio: Studio, conversation: int, time: int) -> int:
+    """The index of a conversation's first message at `time` (UTC ms) or later, of its last where all are
+    earlier."""
+    found = await studio.rows(
+        int,
+        "SELECT min(count(*), (SELECT messages - 1 FROM conversations WHERE id = ?1)) FROM messages"
+        " WHERE conversation = ?1 AND time < ?2",
+        (conversation, time),
+    )
+    return found[0]
+
+
 async def search(studio: Studio, text: str, *, limit: int = 200) -> list[Hit]:
     """Where all words of `text` were said, the best match first; the last word may be incomplete.
 

@@ -1,5 +1,6 @@
 """Pane 1: list, transcript, search, filter, the AI sender, and the empty studio."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,11 @@ import studio_builder
 from screen_reader import press, rows, settled, text
 
 from engine.archive import open_studio, people
+from engine.archive.rows import ConversationRow
 from tui.app import UnderstudyApp
 from tui.screens.conversations.lists import ConversationList, HitList
+from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
+from tui.widgets.prompt import Prompt
 from tui.widgets.transcript import NEAR, WINDOW, Transcript
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
@@ -152,15 +156,83 @@ async def test_filter_and_order(studio: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         shown = await press(pilot, "f")
-        assert "Messenger" in shown and "Owl" in shown
+        assert "all people" in shown and "groups and one-to-one" in shown
+        # Nothing is offered that would change nothing: all is from one source and from one section.
+        assert "all sources" not in shown and "all sections" not in shown
+        shown = await press(pilot, "enter")
         answers = [row.strip() for row in rows(app)]
-        owl = next(at for at, row in enumerate(answers) if row.startswith("Owl")) - next(
-            at for at, row in enumerate(answers) if row.startswith("everything")
+        owl = next(at for at, row in enumerate(answers) if row.startswith("with Owl")) - next(
+            at for at, row in enumerate(answers) if row.startswith("all people")
         )
         shown = await press(pilot, *["down"] * owl, "enter")
         assert "1 conversation of 2" in shown and "with Owl" in shown
-        shown = await press(pilot, "f", "enter", "s", "s")
+        shown = await press(pilot, "escape")
+        assert "all people" in shown
+        shown = await press(pilot, "f", "down", "enter", "down", "enter", "s", "s")
+        assert "of 2" in shown
+        shown = await press(pilot, "f", "down", "enter", "home", "enter")
         assert "by title" in shown and "2 conversations" in shown
+
+
+def test_narrowing_by_everything_at_once() -> None:
+    def row(source: str, people: tuple[str, ...], year: int, until: int, messages: int, section: str):
+        first, last = (int(datetime(y, 6, 1).timestamp() * 1000) for y in (year, until))
+        kind = "group" if len(people) > 2 else "direct"
+        return ConversationRow(1, "t", source, kind, section, people, messages, first, last)
+
+    all_rows = [
+        row("Messenger", ("Hare", "Tortoise"), 2021, 2023, 1_204, "inbox"),
+        row("iMessage", ("Owl", "Fox", "Tortoise"), 2022, 2022, 99, "archived"),
+        row("iMessage", ("Hare", "Tortoise"), 2020, 2020, 5, ""),
+    ]
+    given = {field.name: [text for _, text, _ in choices(field, all_rows, {})] for field in FIELDS}
+    assert given["source"] == ["all sources", "iMessage", "Messenger"]
+    assert given["time"] == ["any year", "in 2023", "in 2022", "in 2021", "in 2020"]
+    assert given["length"] == [
+        "any length",
+        "1,000 messages or more",
+        "100 messages or more",
+        "10 messages or more",
+    ]
+    assert given["section"] == ["all sections", "inbox", "archived"]
+    narrowed = {"with": "Hare", "time": 2020}
+    assert [keeps(narrowed, one) for one in all_rows] == [False, False, True]
+    assert words(narrowed) == "with Hare · in 2020"
+    # What a field offers is counted with every other one as it is.
+    assert choices(FIELDS[0], all_rows, {"with": "Hare", "source": "Messenger"}) == [
+        (None, "all sources", 2),
+        ("Messenger", "Messenger", 1),
+        ("iMessage", "iMessage", 1),
+    ]
+
+
+async def test_going_to_a_day(long_studio: Path) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        app.screen.query_one(ConversationList).move_to(0)
+        await press(pilot, "enter", "g")
+        transcript = app.screen.query_one(Transcript)
+        first = transcript.message
+        assert first is not None
+        there = datetime.fromtimestamp(first.time / 1000) + timedelta(days=30)
+        midnight = datetime(there.year, there.month, there.day).timestamp() * 1000
+        shown = await press(pilot, "t")
+        assert "Go to which day?" in shown
+        shown = await press(pilot, *"soon", "enter")
+        assert "That is no day" in shown
+        app.screen.query_one(Prompt).text = f"{there:%Y-%m-%d}"
+        shown = await press(pilot, "enter")
+        found = transcript.message
+        assert found is not None and found.time >= midnight
+        assert f"{there.day} {there:%b %Y}" in rows(app)[-2]
+        await press(pilot, "k")
+        before = transcript.message
+        assert before is not None and before.time < midnight
+        # The mark at the right edge stands where that day is between the first and the last one.
+        mark = next(at for at, row in enumerate(rows(app)) if row.endswith("▐"))
+        await press(pilot, "G")
+        assert next(at for at, row in enumerate(rows(app)) if row.endswith("▐")) > mark
 
 
 async def test_an_empty_studio_says_what_to_do_and_loads_the_sample(tmp_path: Path) -> None:

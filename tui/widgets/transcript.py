@@ -30,6 +30,7 @@ Load = Callable[[int, int], Awaitable["list[MessageRow]"]]
 
 WINDOW = 300
 NEAR = 60
+MARK = "▐"
 
 
 class Transcript(BarLines, inherit_bindings=False):
@@ -58,6 +59,8 @@ class Transcript(BarLines, inherit_bindings=False):
         self.ai: int | None = None
         self.rows: list[MessageRow] = []
         self._load: Load | None = None
+        self._times: tuple[int, int] | None = None
+        self._mark = -1
         self._opened = 0
         self._first = 0
         self._lines: list[Line] = []
@@ -66,13 +69,21 @@ class Transcript(BarLines, inherit_bindings=False):
         self._jump = False
         self._reading = False
 
-    def open(self, total: int, load: Load, at: int | None = None, found: str = "") -> None:
+    def open(
+        self,
+        total: int,
+        load: Load,
+        at: int | None = None,
+        found: str = "",
+        times: tuple[int, int] | None = None,
+    ) -> None:
         """Show a conversation of `total` messages at message `at` (the last by default).
 
-        found: what was searched for; its words are marked.
+        found: what was searched for; its words are marked. times: those of its first and last message
+        (UTC ms), for the mark at the right edge that tells the place in time.
         """
         self._opened += 1
-        self._load, self.total = load, total
+        self._load, self.total, self._times = load, total, times
         self.cursor = max(0, min(total - 1 if at is None else at, total - 1))
         words = [re.escape(word) for word in found.split() if word.strip()]
         self._words = re.compile("|".join(words), re.IGNORECASE) if words else None
@@ -109,6 +120,7 @@ class Transcript(BarLines, inherit_bindings=False):
         self._refresh_message(before)
         self._refresh_message(index)
         self._reveal()
+        self._move_mark()
         self.place = (index, self.total)
 
     def action_move(self, step: int) -> None:
@@ -166,12 +178,13 @@ class Transcript(BarLines, inherit_bindings=False):
         if top is None:
             self._jump = False
             self._reveal(centre=True)
+            self._move_mark()
             self.place = (self.cursor, self.total)
         else:
             self._restore(top)
 
     def _arrange(self) -> None:
-        self._lines, self._starts = lay_out(self.rows, self.size.width)
+        self._lines, self._starts = lay_out(self.rows, self._width)
         self.virtual_size = Size(0, len(self._lines))
         self.refresh()
 
@@ -236,20 +249,43 @@ class Transcript(BarLines, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         number = y + self.scroll_offset.y
         if number >= len(self._lines):
-            return self.strip(Content(""), False)
+            return self._marked(y, Content(""), False)
         line = self._lines[number]
         row = self.rows[line.message]
-        text = line.draw(row, row.person == self.ai, self.size.width, self._words)
+        text = line.draw(row, row.person == self.ai, self._width, self._words)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(number)) is not None:
             start, end = span
             style = self.screen.get_visual_style("screen--selection")
             text = text.stylize(style, start, len(text.plain) if end == -1 else end)
         under_bar = self._first + line.message == self.cursor and not line.lead
-        return self.strip(text, under_bar).apply_offsets(0, number)
+        return self._marked(y, text, under_bar).apply_offsets(0, number)
+
+    @property
+    def _width(self) -> int:
+        """Cells for text: the last one is the mark's."""
+        return max(1, self.size.width - 1)
+
+    def _marked(self, y: int, text: Content, under_bar: bool) -> Strip:
+        """A line with its cell of the right edge."""
+        mark = Content.assemble((MARK, "$muted")) if y == self._mark else Content(" ")
+        return self.strip(text.pad_right(max(0, self._width - text.cell_length)) + mark, under_bar)
+
+    def _move_mark(self) -> None:
+        """Bring the mark to where the bar's message stands between the first and the last in time."""
+        mark = -1
+        if self._times is not None and self.message is not None:
+            first, last = self._times
+            share = (self.message.time - first) / max(1, last - first)
+            mark = round(min(1, max(0, share)) * (self.size.height - 1))
+        if mark != self._mark:
+            top = self.scroll_offset.y
+            for y in (self._mark, mark):
+                self.refresh_lines(top + y)
+            self._mark = mark
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        lines = [line.draw(self.rows[line.message], False, self.size.width, None) for line in self._lines]
+        lines = [line.draw(self.rows[line.message], False, self._width, None) for line in self._lines]
         return selection.extract("\n".join(line.plain for line in lines)), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:

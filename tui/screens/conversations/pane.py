@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -17,8 +18,11 @@ from tui.actions import bindings
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
 from tui.screens.conversations.lists import ConversationList, HitList
+from tui.screens.conversations.narrowing import FIELDS, Narrowed, choices, keeps, words
+from tui.screens.conversations.narrowing import Field as NarrowingField
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
-from tui.widgets.cells import fit, number, plural
+from tui.widgets.ask import Ask
+from tui.widgets.cells import day, fit, local, number, plural
 from tui.widgets.choose import Choose
 from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
@@ -83,20 +87,13 @@ class ConversationsPane(Pane):
         people: Sequence[PersonRow]
         preferred: int
 
-    @dataclass
-    class Filters(Message):
-        """What the list can be narrowed to."""
-
-        sources: Sequence[str]
-        people: Sequence[PersonRow]
-
     def __init__(self) -> None:
         super().__init__()
         self.everything: Sequence[ConversationRow] = ()
         self.counts: Counts | None = None
         self.ai: PersonRow | None = None
         self.shown: ConversationRow | None = None
-        self.source = self.person = ""
+        self.narrowed: Narrowed = {}
         self.order = ORDERS[0]
         self.searching = False
         self._open_first = False
@@ -125,7 +122,7 @@ class ConversationsPane(Pane):
     def arrive(self) -> None:
         wanted = self.studio_app.wanted(self.DIGIT)
         if isinstance(wanted, str):
-            self.person, self.source, self.shown = wanted, "", None
+            self.narrowed, self.shown = {"with": wanted}, None
             self._end_search()
             super().action_back()
         if self._edition != self.studio_app.edition:
@@ -160,6 +157,12 @@ class ConversationsPane(Pane):
         row = await reading.conversation(studio, conversation)
         self.post_message(self.Show(row, await reading.position(studio, message), found))
 
+    async def _go_to_day(self, row: ConversationRow, time: int) -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import reading
+
+        self.post_message(self.Show(row, await reading.place_at(studio, row.id, time)))
+
     async def _people_of(self, row: ConversationRow, preferred: int) -> None:
         studio = await self.studio_app.studio()
         from engine.archive import people
@@ -175,13 +178,6 @@ class ConversationsPane(Pane):
         await people.set_ai(studio, person.id)
         self.studio_app.touched()
         await self._load(self.studio_app.edition)
-
-    async def _filters(self) -> None:
-        studio = await self.studio_app.studio()
-        from engine.archive import people, reading
-
-        names = [source.name for source in await reading.sources(studio)]
-        self.post_message(self.Filters(names, (await people.people(studio))[:200]))
 
     # What the workers said
 
@@ -216,7 +212,8 @@ class ConversationsPane(Pane):
         row = self.shown = event.conversation
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
-        self.query_one(Transcript).open(row.messages, self._pages(row.id), event.at, event.found)
+        times = (row.first, row.last) if row.first is not None and row.last is not None else None
+        self.query_one(Transcript).open(row.messages, self._pages(row.id), event.at, event.found, times)
         self.refresh_bindings()
 
     def on_conversations_pane_asked(self, event: Asked) -> None:
@@ -231,22 +228,6 @@ class ConversationsPane(Pane):
         rows = [(person.name, plural(person.messages, "message")) for person in event.people]
         self.app.push_screen(Choose("Whose voice shall the model learn?", rows, chosen), choose)
 
-    def on_conversations_pane_filters(self, event: Filters) -> None:
-        rows = [("everything", "")]
-        rows += [(source, "source") for source in event.sources]
-        rows += [(person.name, plural(person.messages, "message")) for person in event.people]
-
-        def choose(index: int | None) -> None:
-            if index is None:
-                return
-            sources = len(event.sources)
-            self.source = event.sources[index - 1] if 0 < index <= sources else ""
-            self.person = event.people[index - 1 - sources].name if index > sources else ""
-            self._list()
-            self.refresh_bindings()
-
-        self.app.push_screen(Choose("Show conversations from, or with", rows), choose)
-
     # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -257,6 +238,8 @@ class ConversationsPane(Pane):
             return bool(self.everything) and not self.query_one(Field).has_focus
         if action == "ai":
             return self._meant is not None
+        if action == "date":
+            return self.shown is not None
         if action == "back" and (self.searching or self.narrowed or self.query_one(Field).has_focus):
             return True
         if action == "hit":
@@ -275,7 +258,65 @@ class ConversationsPane(Pane):
             self.open_detail()
 
     def action_filter(self) -> None:
-        self.work("ask", self._filters)
+        """First what to narrow by, then to what."""
+        fields = [
+            field
+            for field in FIELDS
+            if field.name in self.narrowed or len(choices(field, self.everything, {})) > 2
+        ]
+
+        def choose(index: int | None) -> None:
+            if index is not None:
+                self._narrow_by(fields[index])
+
+        rows = [
+            (
+                field.name,
+                words({field.name: self.narrowed[field.name]})
+                if field.name in self.narrowed
+                else field.anything,
+            )
+            for field in fields
+        ]
+        self.app.push_screen(Choose("Narrow the list by", rows), choose)
+
+    def _narrow_by(self, field: NarrowingField) -> None:
+        given = choices(field, self.everything, self.narrowed)
+        values = [value for value, _, _ in given]
+
+        def choose(index: int | None) -> None:
+            if index is not None:
+                others = {name: value for name, value in self.narrowed.items() if name != field.name}
+                value = values[index]
+                self.narrowed = others if value is None else {**others, field.name: value}
+                self._list()
+                self.refresh_bindings()
+
+        rows = [(text, plural(count, "conversation")) for _, text, count in given]
+        chosen = self.narrowed.get(field.name)
+        at = values.index(chosen) if chosen in values else 0
+        self.app.push_screen(Choose("Show conversations", rows, at), choose)
+
+    def action_date(self) -> None:
+        """Ask for a day and go there."""
+        from engine.archive.dates import span
+
+        row = self.shown
+        if row is None:
+            return
+
+        def refuse(text: str) -> str:
+            known = span(text, datetime.now())
+            return "" if known else "That is no day. Write 2023-08-27, 27 Aug 2023, Aug 2023 or 2023."
+
+        def go(text: str | None) -> None:
+            day = span(text or "", datetime.now())
+            if day is not None:
+                self.work("show", self._go_to_day, row, day[0])
+
+        message = self.query_one(Transcript).message
+        here = f"{local(message.time):%Y-%m-%d}" if message else ""
+        self.app.push_screen(Ask("Go to which day?", here, does="go", one_line=True, refuse=refuse), go)
 
     def action_order(self) -> None:
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
@@ -304,7 +345,7 @@ class ConversationsPane(Pane):
         elif self.searching:
             self._end_search()
         elif self.narrowed and not self.query_one(Field).has_focus:
-            self.source = self.person = ""
+            self.narrowed = {}
             self._list()
             self.refresh_bindings()
         else:
@@ -393,14 +434,10 @@ class ConversationsPane(Pane):
 
     def _show_place(self, place: tuple[int, int]) -> None:
         index, total = place
-        share = 100 * (index + 1) // max(1, total)
-        text = f"{number(index + 1)} of {number(total)}"
-        self.query_one("#place", Static).update(Content(f"{text}   {share} %"), layout=False)
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether the list shows one source or one person only."""
-        return bool(self.source or self.person)
+        message = self.query_one(Transcript).message
+        when = f"   {day(message.time)}" if message else ""
+        text = f"{number(index + 1)} of {number(total)}{when}"
+        self.query_one("#place", Static).update(Content(text), layout=False)
 
     @property
     def _meant(self) -> ConversationRow | None:
@@ -418,12 +455,7 @@ class ConversationsPane(Pane):
         return load
 
     def _list(self) -> None:
-        rows = [
-            row
-            for row in self.everything
-            if (not self.source or row.source == self.source)
-            and (not self.person or self.person in row.people)
-        ]
+        rows = [row for row in self.everything if keeps(self.narrowed, row)]
         if self.order == ORDERS[1]:
             rows.sort(key=lambda row: -row.messages)
         elif self.order == ORDERS[2]:
@@ -431,8 +463,7 @@ class ConversationsPane(Pane):
         self.query_one(ConversationList).list(rows)
         if self.shown is None and rows and (self._open_first or not self.has_class("-narrow")):
             self.on_conversations_pane_show(self.Show(rows[0]))
-        chosen = f"from {self.source}" if self.source else f"with {self.person}"
-        narrowed = f"{fit(safe_line(chosen), 21).rstrip()} · esc shows everything"
+        narrowed = f"{fit(safe_line(words(self.narrowed)), 21).rstrip()} · esc shows everything"
         if not self.narrowed:
             narrowed = f"all sources · all people · {self.order}"
         self.query_one("#narrowed", Static).update(content(narrowed), layout=False)
