@@ -2,10 +2,10 @@
 
 Values and opening are here; what can be done stands in the modules, which are used by their names:
 
-    from engine.archive import open_studio, people, reading
+    from engine.archive import open_studio, people, reading, searching
     async with await open_studio(path) as studio:
         everybody = await people.people(studio)
-        hits = await reading.search(studio, "slow and steady")
+        hits = await searching.search(studio, "slow and steady")
 """
 
 from engine.archive.rows import (

@@ -1,16 +1,18 @@
-"""Read what was imported: conversations, messages, and a search through all that was said."""
+"""Read what was imported: conversations, messages, and where they stand."""
 
 # ruff: noqa: S608 - statements are put together from this module's own words; every value is a parameter
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from engine.archive.rows import ConversationRow, Counts, Dialogue, Hit, MessageRow, SourceRow
+from engine.archive.matching import like_pattern, matching
+from engine.archive.query import parse
+from engine.archive.rows import ConversationRow, Counts, Dialogue, MessageRow, SourceRow
 from engine.archive.studio import Studio
 from engine.conversation import Attachment, Kind, Reaction
 from engine.errors import StudioError
@@ -37,14 +39,6 @@ MESSAGE = (
 WRITER = "JOIN senders s ON s.id = m.sender JOIN people p ON p.id = s.person"
 SPOKEN = "m.time, m.seq, m.id"
 NEWEST_FIRST = "m.time DESC, m.seq DESC, m.id DESC"
-
-# Written without spaces between words, or with endings grown onto them: found as parts of a text.
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
-)
-OPEN, CLOSE = "\x02", "\x03"  # around what FTS5 matched
-AROUND = 40  # characters of a snippet on either side of the match
 
 
 async def sources(studio: Studio) -> list[SourceRow]:
@@ -77,11 +71,12 @@ async def conversations(
         conditions.append("source.name = ?")
         parameters.append(source)
     if search is not None and search.strip():
-        said, values = _said(search)
-        like = _like(search.replace("\0", " ").strip())
+        id, said, values = matching(parse(search, datetime.now()))
+        like = like_pattern(search.replace("\0", " ").strip())
         conditions.append(
-            "(c.title LIKE ? ESCAPE '\\' OR c.id IN (SELECT m.conversation FROM"
-            f" {said}) OR EXISTS (SELECT 1 FROM participants x JOIN senders s ON s.id = x.sender"
+            "(c.title LIKE ? ESCAPE '\\' OR c.id IN (SELECT conversation FROM messages WHERE id IN"
+            f" (SELECT {id} FROM {said}))"
+            " OR EXISTS (SELECT 1 FROM participants x JOIN senders s ON s.id = x.sender"
             " JOIN people p ON p.id = s.person WHERE x.conversation = c.id"
             " AND (p.name LIKE ? ESCAPE '\\' OR s.name LIKE ? ESCAPE '\\')))"
         )
@@ -117,7 +112,7 @@ async def messages(
             f"SELECT {MESSAGE} FROM messages m {WRITER} WHERE m.conversation = ?"
             f" ORDER BY {NEWEST_FIRST} LIMIT ?"
         )
-        rows = await studio.rows(_message, sql, (conversation, -1 if limit is None else limit))
+        rows = await studio.rows(message_row, sql, (conversation, -1 if limit is None else limit))
         rows.reverse()
         return rows
     place = await position(studio, around)
@@ -140,7 +135,7 @@ async def page(studio: Studio, conversation: int, *, offset: int, limit: int) ->
         f"SELECT {MESSAGE} FROM (SELECT id FROM messages m WHERE conversation = ? ORDER BY {SPOKEN}"
         f" LIMIT ? OFFSET ?) window CROSS JOIN messages m ON m.id = window.id {WRITER} ORDER BY {SPOKEN}"
     )
-    return await studio.rows(_message, sql, (conversation, limit, offset))
+    return await studio.rows(message_row, sql, (conversation, limit, offset))
 
 
 async def position(studio: Studio, message: int) -> int:
@@ -168,29 +163,6 @@ async def place_at(studio: Studio, conversation: int, time: int) -> int:
     return found[0]
 
 
-async def search(studio: Studio, text: str, *, limit: int = 200) -> list[Hit]:
-    """Where all words of `text` were said, the best match first; the last word may be incomplete.
-
-    Any text is safe. Words in scripts without spaces, and signs such as emoji, are found as they
-    stand; where there are only such, the newest message comes first.
-    """
-    words, signs = _split(text)
-    if not words and not signs:
-        return []
-    said, values = _said(text)
-    marked = "snippet(speech_index, 0, ?, ?, '…', 16)" if words else "NULL"
-    order = "speech_index.rank" if words else NEWEST_FIRST
-    sql = f"SELECT {MESSAGE}, c.title, {marked} FROM {said} ORDER BY {order} LIMIT ?"
-    pattern = re.compile("|".join(map(re.escape, signs)), re.IGNORECASE)
-
-    def hit(*columns: Any) -> Hit:
-        *message, title, snippet = columns
-        row = _message(*message)
-        return Hit(row, title, _marked(snippet) if snippet is not None else _around(pattern, row.text))
-
-    return await studio.rows(hit, sql, [*((OPEN, CLOSE) if words else ()), *values, limit])
-
-
 async def dialogues(studio: Studio) -> AsyncIterator[Dialogue]:
     """Every conversation with all its messages in spoken order, the oldest import first.
 
@@ -198,59 +170,6 @@ async def dialogues(studio: Studio) -> AsyncIterator[Dialogue]:
     """
     for row in await studio.rows(_conversation, f"{CONVERSATION} ORDER BY c.id"):
         yield Dialogue(row, await messages(studio, row.id))
-
-
-def _said(text: str) -> tuple[str, list[str]]:
-    """FROM and WHERE for the messages `m` (writer s, p; conversation c) in which `text` was said."""
-    words, signs = _split(text)
-    tables, conditions, values = "messages m", ["m.kind = 'speech'"], list[str]()
-    if words:
-        tables = "speech_index CROSS JOIN messages m ON m.id = speech_index.rowid"
-        conditions = ["speech_index MATCH ?"]
-        # A word in quotes is never an operator; the star makes the last one a beginning.
-        values.append(" ".join('"' + word.replace('"', '""') + '"' for word in words) + "*")
-    elif not signs:
-        conditions.append("false")
-    conditions += ["m.text LIKE ? ESCAPE '\\'"] * len(signs)
-    values += map(_like, signs)
-    joins = f"{WRITER} JOIN conversations c ON c.id = m.conversation"
-    return f"{tables} {joins} WHERE {' AND '.join(conditions)}", values
-
-
-def _split(text: str) -> tuple[list[str], list[str]]:
-    """What the index can find, and what must be looked for letter by letter."""
-    words, signs = list[str](), list[str]()
-    for word in text.encode("utf-8", "replace").decode().replace("\0", " ").split():
-        indexed = any(letter.isalnum() for letter in word) and not UNSPACED.search(word)
-        (words if indexed else signs).append(word)
-    return words, signs
-
-
-def _like(text: str) -> str:
-    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
-
-
-def _marked(snippet: str) -> tuple[tuple[str, bool], ...]:
-    pieces, matched = list[tuple[str, bool]](), False
-    for piece in re.split(f"([{OPEN}{CLOSE}])", snippet):
-        if piece in (OPEN, CLOSE):
-            matched = piece == OPEN
-        elif piece:
-            pieces.append((piece, matched))
-    return tuple(pieces)
-
-
-def _around(pattern: re.Pattern[str], text: str) -> tuple[tuple[str, bool], ...]:
-    first = pattern.search(text)
-    if first is None:  # cannot be: SQLite found it; but a snippet is not worth an error
-        return ((text[: 2 * AROUND], False),)
-    start, end = max(0, first.start() - AROUND), first.end() + AROUND
-    pieces, at = [("…", False)] if start else list[tuple[str, bool]](), start
-    for match in pattern.finditer(text, start, min(end, len(text))):
-        pieces += [(text[at : match.start()], False), (match.group(), True)]
-        at = match.end()
-    pieces += [(text[at:end], False), ("…" if end < len(text) else "", False)]
-    return tuple(piece for piece in pieces if piece[0])
 
 
 def _integer(value: int) -> int:
@@ -279,7 +198,7 @@ def _conversation(
     return ConversationRow(id, title, source, kind, section, _names.decode(people), messages, first, last)
 
 
-def _message(
+def message_row(
     id: int,
     conversation: int,
     sender: str,

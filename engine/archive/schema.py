@@ -8,7 +8,8 @@ APPLICATION_ID = 0x556E6479
 # sources ... messages: what was imported. A message's place is (time, seq, id): seq counts the
 # messages of one conversation and one millisecond in the order in which they were spoken.
 # The figures in conversations and senders are kept up by the import, so that lists need no scan.
-# `speech_index` holds no text of its own and is filled in bulk by the import.
+# `speech_index` holds no text of its own and is filled in bulk by the import. What it indexes is what
+# `speech` says: ASCII as it stands, any other text as `engine.archive.indexed_text` cuts it.
 FIRST = """
 CREATE TABLE sources (
     id INTEGER PRIMARY KEY,
@@ -74,7 +75,9 @@ CREATE TABLE messages (
     UNIQUE (conversation, key)
 );
 CREATE INDEX messages_spoken ON messages (conversation, time, seq);
-CREATE VIEW speech AS SELECT id, text FROM messages WHERE kind = 'speech';
+CREATE VIEW speech AS SELECT
+    id, CASE WHEN length(text) = length(CAST(text AS BLOB)) THEN text ELSE indexed_text(text) END AS text
+FROM messages WHERE kind = 'speech';
 CREATE VIRTUAL TABLE speech_index USING fts5 (
     text, content = 'speech', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );

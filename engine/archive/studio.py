@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 import aiosqlite
 
+from engine.archive.indexed_text import indexed_text
 from engine.archive.schema import APPLICATION_ID, MIGRATIONS
 from engine.errors import StudioError
 from engine.folders import private
@@ -141,6 +142,7 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     await connection
     for pragma in PRAGMAS:
         await connection.execute(pragma)
+    await connection.create_function("indexed_text", 1, indexed_text, deterministic=True)
     return connection
 
 
@@ -149,6 +151,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False)
     for pragma in PRAGMAS:
         connection.execute(pragma)
+    connection.create_function("indexed_text", 1, indexed_text, deterministic=True)
     return connection
 
 

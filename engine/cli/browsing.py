@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from datetime import datetime
 from typing import Any
 
 from engine.archive import (
@@ -11,7 +12,9 @@ from engine.archive import (
     PersonRow,
     Studio,
     people,
+    query,
     reading,
+    searching,
 )
 from engine.cli.opening import existing_studio
 from engine.cli.output import day, emit, minute, number, out, plural, say, short, table
@@ -55,7 +58,9 @@ async def conversations(args: argparse.Namespace) -> int:
 
 
 async def _search(args: argparse.Namespace, studio: Studio) -> int:
-    hits = await reading.search(studio, args.search)
+    if problems := query.parse(args.search, datetime.now()).problems:
+        raise StudioError(problems[0])
+    hits = await searching.search(studio, args.search)
     if args.json:
         for hit in hits:
             emit({**_message(hit.message), "title": hit.title})

@@ -110,7 +110,7 @@ def json_escaped(text: str) -> str:
 
 def ours(folder: Path) -> tuple[int, float]:
     """Rows read, and the seconds from the zip to a studio that has been searched."""
-    from engine.archive import open_studio, reading
+    from engine.archive import open_studio, searching
     from engine.archive.ingest import ingest
     from engine.importers import ImportReport, recognise
 
@@ -127,7 +127,7 @@ def ours(folder: Path) -> tuple[int, float]:
                 conversations=importer.conversations(path, report),
                 report=report,
             )
-            if not await reading.search(studio, "tomorrow"):
+            if not await searching.search(studio, "tomorrow"):
                 raise SystemExit("the studio finds nothing")
             seconds = time.perf_counter() - started
         return report.rows_read, seconds

@@ -28,6 +28,7 @@ from messenger_export import said, write_thread
 from real_command import COMMAND, environment, understudy
 
 from engine.archive import open_studio, reading
+from engine.archive.studio import connect
 
 THREADS = 6
 START = 1_700_000_000_000
@@ -59,7 +60,7 @@ def write_export(folder: Path, messages: int) -> Contents:
 
 def contents(studio: Path) -> Contents:
     """What is in a studio; AssertionError or sqlite3.DatabaseError where the file is not sound."""
-    with closing(sqlite3.connect(studio)) as connection:
+    with closing(connect(studio)) as connection:
         found: Contents = {}
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'messages'").fetchone():
             return found  # killed before there were tables

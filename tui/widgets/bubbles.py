@@ -5,8 +5,7 @@ The gutter says who speaks: `▌` in the accent the AI sender, `│` everybody e
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
@@ -27,6 +26,9 @@ ASIDE = 14
 PAUSE = 15 * 60 * 1000
 """Milliseconds within a run after which a time is shown again."""
 
+Marks = Callable[[str], Sequence[tuple[int, int]]]
+"""Where a line holds what was searched for: (start, end) of each."""
+
 SYSTEM = ("event", "call", "unsent")
 
 
@@ -44,8 +46,8 @@ class Line(NamedTuple):
         """Whether it only introduces its message, and the bar leaves it alone."""
         return self.what in ("day", "gap")
 
-    def draw(self, row: MessageRow, ai: bool, width: int, words: re.Pattern[str] | None) -> Content:
-        """The line in `width` cells. words: what to mark in the text."""
+    def draw(self, row: MessageRow, ai: bool, width: int, marks: Marks | None) -> Content:
+        """The line in `width` cells. marks: what to mark in the text."""
         if self.what == "gap":
             return Content("")
         if self.what == "day":
@@ -58,7 +60,7 @@ class Line(NamedTuple):
         elif self.what == "note":
             text = Content.assemble((self.text, "$muted"))
         else:
-            text = _marked(self.text, words)
+            text = _marked(self.text, marks)
         return spread(Content.assemble(gutter, text), Content.assemble((self.end, "$muted"), " "), width)
 
 
@@ -135,9 +137,8 @@ def _attachment(kind: str, name: str) -> str:
     return f"[{kind}] {safe_line(name)}".rstrip()
 
 
-def _marked(text: str, words: re.Pattern[str] | None) -> Content:
+def _marked(text: str, marks: Marks | None) -> Content:
     marked = Content(text)
-    if words is not None:
-        for match in words.finditer(text):
-            marked = marked.stylize("$hit bold underline", match.start(), match.end())
+    for start, end in marks(text) if marks is not None else ():
+        marked = marked.stylize("$hit bold underline", start, end)
     return marked

@@ -6,7 +6,6 @@ around that place, and the line at the top stays where it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from textual.strip import Strip
 
 from tui.actions import bindings
 from tui.widgets.bar_lines import BarLines
-from tui.widgets.bubbles import Line, lay_out
+from tui.widgets.bubbles import Line, Marks, lay_out
 
 if TYPE_CHECKING:
     from engine.archive.rows import MessageRow
@@ -65,7 +64,7 @@ class Transcript(BarLines, inherit_bindings=False):
         self._first = 0
         self._lines: list[Line] = []
         self._starts: list[int] = []
-        self._words: re.Pattern[str] | None = None
+        self._marks: Marks | None = None
         self._jump = False
         self._reading = False
 
@@ -74,19 +73,18 @@ class Transcript(BarLines, inherit_bindings=False):
         total: int,
         load: Load,
         at: int | None = None,
-        found: str = "",
+        marks: Marks | None = None,
         times: tuple[int, int] | None = None,
     ) -> None:
         """Show a conversation of `total` messages at message `at` (the last by default).
 
-        found: what was searched for; its words are marked. times: those of its first and last message
+        marks: what was searched for. times: those of its first and last message
         (UTC ms), for the mark at the right edge that tells the place in time.
         """
         self._opened += 1
         self._load, self.total, self._times = load, total, times
         self.cursor = max(0, min(total - 1 if at is None else at, total - 1))
-        words = [re.escape(word) for word in found.split() if word.strip()]
-        self._words = re.compile("|".join(words), re.IGNORECASE) if words else None
+        self._marks = marks
         self._jump = True
         self._read(self.cursor)
 
@@ -252,7 +250,7 @@ class Transcript(BarLines, inherit_bindings=False):
             return self._marked(y, Content(""), False)
         line = self._lines[number]
         row = self.rows[line.message]
-        text = line.draw(row, row.person == self.ai, self._width, self._words)
+        text = line.draw(row, row.person == self.ai, self._width, self._marks)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(number)) is not None:
             start, end = span

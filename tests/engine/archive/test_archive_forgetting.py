@@ -6,8 +6,20 @@ from pathlib import Path
 import pytest
 import studio_builder
 
-from engine.archive import JobRow, Studio, chats, datasets, forgetting, ingest, open_studio, people, reading
+from engine.archive import (
+    JobRow,
+    Studio,
+    chats,
+    datasets,
+    forgetting,
+    ingest,
+    open_studio,
+    people,
+    reading,
+    searching,
+)
 from engine.archive.jobs import job, save_job
+from engine.archive.studio import connect
 from engine.conversation import Conversation, Message, Reaction, Sender
 from engine.dataset import make, preset, save
 from engine.errors import StudioError
@@ -75,13 +87,13 @@ def in_files(path: Path, word: str) -> bool:
 
 async def test_the_words_are_gone_from_the_bytes_of_the_file(studio: Studio) -> None:
     assert in_files(studio.path, WORD) and in_files(studio.path, NAME)
-    assert await reading.search(studio, WORD)
+    assert await searching.search(studio, WORD)
     done = await forgetting.forget(studio, await forgetting.find_source(studio, "secret"))
     assert done.erased
     for word in (WORD, WORD[1:], NAME):
         assert not in_files(studio.path, word)
-    assert not await reading.search(studio, WORD)
-    assert await reading.search(studio, "balanced approach")
+    assert not await searching.search(studio, WORD)
+    assert await searching.search(studio, "balanced approach")
     await studio.close()
     assert not in_files(studio.path, WORD)
 
@@ -105,7 +117,7 @@ async def test_what_went_is_said_and_the_rest_stays_sound(studio: Studio) -> Non
     assert [row.name for row in await reading.sources(studio)] == ["kept"]
     owner = await people.find_person(studio, OWNER)
     assert owner.is_owner and owner.sources == ("kept",)
-    with sqlite3.connect(studio.path) as connection:
+    with connect(studio.path) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         connection.execute("INSERT INTO speech_index (speech_index, rank) VALUES ('integrity-check', 1)")
@@ -141,7 +153,7 @@ async def test_unknown_names_and_running_trainings_are_refused(studio: Studio) -
     await save_job(studio, JobRow(**fields))
     with pytest.raises(StudioError, match="going on"):
         await forgetting.forget(studio, await forgetting.find_source(studio, "secret"))
-    assert await reading.search(studio, WORD)
+    assert await searching.search(studio, WORD)
 
 
 async def test_another_program_that_reads_is_told_of(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +163,7 @@ async def test_another_program_that_reads_is_told_of(studio: Studio, monkeypatch
     other.execute("SELECT count(*) FROM messages").fetchone()
     done = await forgetting.forget(studio, await forgetting.find_source(studio, "secret"))
     assert not done.erased
-    assert not await reading.search(studio, WORD)
+    assert not await searching.search(studio, WORD)
     other.close()
     await studio.close()
     assert not in_files(studio.path, WORD), "gone once everybody has closed it"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.archive import Counts, open_studio, people, reading
+from engine.archive import Counts, open_studio, people, reading, searching
 from engine.archive.ingest import ingest
 from engine.conversation import (
     Attachment,
@@ -107,7 +107,7 @@ async def test_a_second_import_adds_what_is_new_and_nothing_twice(studio):
     )
     assert again.already_there == again.kept == 7
     assert (await reading.counts(studio)).messages == 7
-    assert len(await reading.search(studio, "message")) == 7
+    assert len(await searching.search(studio, "message")) == 7
     assert [row.messages for row in await reading.conversations(studio, order="messages")] == [6, 1]
 
 
@@ -145,8 +145,8 @@ async def test_a_newer_copy_brings_a_message_up_to_date(studio):
         True,
         (Reaction("Hare", "❤"),),
     )
-    assert await reading.search(studio, "frist") == []
-    assert len(await reading.search(studio, "first")) == 1
+    assert await searching.search(studio, "frist") == []
+    assert len(await searching.search(studio, "first")) == 1
     # The older export read again does not take the edit back.
     await take(studio, thread([message("a", 1, "I was frist")]))
     assert (await texts(studio))[0] == "I was first"
@@ -157,7 +157,7 @@ async def test_a_newer_copy_brings_a_message_up_to_date(studio):
 async def test_an_unsent_message_is_no_longer_found(studio):
     await take(studio, thread([message("a", 1, "a secret"), message("b", 2, "a word")]))
     await take(studio, thread([message("a", 1, "", kind=Kind.UNSENT)]))
-    assert [hit.message.text for hit in await reading.search(studio, "a")] == ["a word"]
+    assert [hit.message.text for hit in await searching.search(studio, "a")] == ["a word"]
     tortoise = await people.find_person(studio, "Tortoise")
     assert (tortoise.messages, tortoise.words) == (2, 2)
 
@@ -363,12 +363,12 @@ async def test_a_killed_import_leaves_the_studio_as_it_was(tmp_path, moment, sou
     async with await open_studio(path) as studio:
         assert [row.name for row in await reading.sources(studio)] == ["phone"]
         assert await texts(studio) == ["message a"]
-        assert await reading.search(studio, "line") == []
+        assert await searching.search(studio, "line") == []
     done = await run(path, "never", source)
     assert done.returncode == 0
     async with await open_studio(path) as studio:
         assert (await reading.counts(studio)).messages == 20_001
-        assert len(await reading.search(studio, "line", limit=30_000)) == 20_000
+        assert len(await searching.search(studio, "line", limit=30_000)) == 20_000
 
 
 async def test_the_owner_by_the_users_word(studio):

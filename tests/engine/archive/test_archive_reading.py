@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.archive import open_studio, people, reading
+from engine.archive import open_studio, people, reading, searching
 from engine.archive.ingest import ingest
 from engine.conversation import Conversation, Kind, Message, Sender
 from engine.errors import StudioError
@@ -46,7 +46,7 @@ async def studio(tmp_path):
 
 
 async def found(studio, text):
-    return {hit.message.text for hit in await reading.search(studio, text)}
+    return {hit.message.text for hit in await searching.search(studio, text)}
 
 
 @pytest.mark.parametrize(
@@ -89,18 +89,18 @@ async def test_search(studio, text, where):
 
 async def test_a_hit_shows_where_it_matched(studio):
     await fill(studio)
-    (hit,) = await reading.search(studio, "stead")
+    (hit,) = await searching.search(studio, "stead")
     assert hit.title == "The race"
     assert (hit.message.sender, hit.message.time, hit.message.conversation) == ("Tortoise", 0, 1)
     assert hit.snippet == (("Slow and ", False), ("steady", True), (", that's my motto.", False))
-    (hit,) = await reading.search(studio, "天気")
+    (hit,) = await searching.search(studio, "天気")
     assert hit.snippet == (("今日は", False), ("天気", True), ("がいいですね", False))
 
 
 async def test_a_long_text_is_cut_around_the_match(studio):
     await fill(studio, ["a" * 500 + " 天気 " + "b" * 500, "word " * 200 + "needle " + "word " * 200])
     for text in ("天気", "needle"):
-        (hit,) = await reading.search(studio, text)
+        (hit,) = await searching.search(studio, text)
         assert (text, True) in hit.snippet
         assert hit.snippet[0][0].startswith("…")
         assert hit.snippet[-1][0].endswith("…")
@@ -109,12 +109,12 @@ async def test_a_long_text_is_cut_around_the_match(studio):
 
 async def test_the_best_match_comes_first_and_the_limit_holds(studio):
     await fill(studio, ["a race is a thing that one can run in a meadow on a day", "race race", "none"])
-    hits = await reading.search(studio, "race")
+    hits = await searching.search(studio, "race")
     assert hits[0].message.text == "race race"
     assert len(hits) == 2
-    assert len(await reading.search(studio, "race", limit=1)) == 1
+    assert len(await searching.search(studio, "race", limit=1)) == 1
     await fill(studio, ["😂 old", "😂 new"], key="b")
-    assert [hit.message.text for hit in await reading.search(studio, "😂", limit=1)] == ["😂 new"]
+    assert [hit.message.text for hit in await searching.search(studio, "😂", limit=1)] == ["😂 new"]
 
 
 async def test_only_speech_is_found(studio):
@@ -128,7 +128,7 @@ async def test_only_speech_is_found(studio):
 async def test_no_text_breaks_the_search(studio, text):
     if not (await reading.counts(studio)).messages:
         await fill(studio)
-    await reading.search(studio, text)
+    await searching.search(studio, text)
     await reading.conversations(studio, search=text)
 
 
@@ -224,3 +224,32 @@ async def test_a_cancelled_query_never_interrupts_somebody_else_s(tmp_path):
             with contextlib.suppress(asyncio.CancelledError):
                 await given_up
             assert await asyncio.gather(*(reading.conversations(studio) for _ in range(4))) == [[]] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("from:hare", [1, 3, 5, 7]),
+        ("from:hare win", []),
+        ("from:tort in:race winner*", [8]),
+        ('in:"the race" cafe', [3]),
+        ("in:nowhere cafe", []),
+        ("after:1970 steady", [0]),
+        ("before:1970 steady", []),
+        ("after:2001", []),
+        ('"sure snake"', []),
+        ('"100% sure"', [7]),
+        ("stea* slow", [0]),
+    ],
+)
+async def test_a_search_can_name_people_conversations_and_days(studio, text, where):
+    await fill(studio)
+    assert await found(studio, text) == {SAID[n] for n in where}
+    # What is found soonest is the same, where it is not too much.
+    assert {hit.message.text for hit in await searching.first_hits(studio, text)} == {SAID[n] for n in where}
+
+
+async def test_the_first_hits_stop_at_the_limit(studio):
+    await fill(studio, [f"a race {n}" for n in range(30)])
+    assert len(await searching.first_hits(studio, "race", limit=10)) == 10
+    assert await searching.first_hits(studio, "") == []

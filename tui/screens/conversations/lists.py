@@ -73,9 +73,11 @@ class HitList(LineList):
     def __init__(self) -> None:
         super().__init__(id="hits")
         self.hits: Sequence[Hit] = ()
+        self.text = ""
 
-    def list(self, hits: Sequence[Hit]) -> None:
-        self.hits = hits
+    def list(self, hits: Sequence[Hit], text: str) -> None:
+        """Show what the search for `text` found."""
+        self.hits, self.text = hits, text
         self.show(len(hits))
 
     @property

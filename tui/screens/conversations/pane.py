@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -22,6 +23,7 @@ from tui.screens.conversations.narrowing import FIELDS, Narrowed, choices, keeps
 from tui.screens.conversations.narrowing import Field as NarrowingField
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
 from tui.widgets.ask import Ask
+from tui.widgets.bubbles import Marks
 from tui.widgets.cells import day, fit, local, number, plural
 from tui.widgets.choose import Choose
 from tui.widgets.field import Field
@@ -64,10 +66,12 @@ class ConversationsPane(Pane):
 
     @dataclass
     class Found(Message):
-        """What a search found."""
+        """What a search found. ranked: the best first; otherwise only what was found soonest."""
 
         text: str
         hits: Sequence[Hit]
+        ranked: bool = True
+        problem: str = ""
 
     class Rested(Message):
         """Nothing was typed for a while after a search."""
@@ -145,10 +149,15 @@ class ConversationsPane(Pane):
         self.post_message(self.Loaded(rows, counts, ai, edition))
 
     async def _search(self, text: str) -> None:
+        """The first hits at once; the best ones as soon as all were looked at."""
         studio = await self.studio_app.studio()
-        from engine.archive import reading
+        from engine.archive import query, searching
 
-        self.post_message(self.Found(text, await reading.search(studio, text)))
+        problem = next(iter(query.parse(text, datetime.now()).problems), "")
+        first = await searching.first_hits(studio, text)
+        if len(first) == searching.LIMIT:
+            self.post_message(self.Found(text, first, ranked=False))
+        self.post_message(self.Found(text, await searching.search(studio, text), problem=problem))
 
     async def _go_to_message(self, conversation: int, message: int, found: str = "") -> None:
         studio = await self.studio_app.studio()
@@ -200,9 +209,13 @@ class ConversationsPane(Pane):
     def on_conversations_pane_found(self, event: Found) -> None:
         if event.text != self.query_one(Field).value.strip():
             return
-        self.query_one(HitList).list(event.hits)
+        listed = self.query_one(HitList)
+        if event.ranked and listed.cursor and listed.text == event.text:
+            return  # somebody moves in the first hits already
+        listed.list(event.hits, event.text)
         many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
-        self.query_one("#many", Static).update(content(many), layout=False)
+        many = event.problem or (many if event.ranked else f"{many}, ranking them")
+        self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
 
     def on_conversations_pane_rested(self) -> None:
         if not self.has_class("-narrow"):
@@ -213,7 +226,8 @@ class ConversationsPane(Pane):
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
         times = (row.first, row.last) if row.first is not None and row.last is not None else None
-        self.query_one(Transcript).open(row.messages, self._pages(row.id), event.at, event.found, times)
+        pages, marks = self._pages(row.id), _marks(event.found)
+        self.query_one(Transcript).open(row.messages, pages, event.at, marks, times)
         self.refresh_bindings()
 
     def on_conversations_pane_asked(self, event: Asked) -> None:
@@ -471,3 +485,12 @@ class ConversationsPane(Pane):
         if len(rows) < len(self.everything):
             many += f" of {number(len(self.everything))}"
         self.query_one("#many", Static).update(content(many), layout=False)
+
+
+def _marks(found: str) -> Marks | None:
+    """Where a line holds what was searched for."""
+    if not found:
+        return None
+    from engine.archive import query
+
+    return partial(query.marks, query.parse(found, datetime.now()).terms)

@@ -1,0 +1,31 @@
+"""A text as the full-text index sees it, so that every script and every emoji can be found.
+
+The index cuts texts at spaces and knows neither emoji nor words that are written without spaces. So each
+letter of such a script, and each symbol, becomes a word of its own; what was typed together is found as
+a phrase. Questions go through the same door as texts.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Written without spaces between words, or with endings grown onto them.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_SYMBOLS = "©®™\u2190-\u2bff\U0001f000-\U0001fbff"
+_ALONE = re.compile(f"([{_UNSPACED}])|[{_SYMBOLS}]")
+
+
+def indexed_text(text: str) -> str:
+    """The text with every letter of an unspaced script and every symbol as a word."""
+    return text if text.isascii() else _ALONE.sub(_apart, text)
+
+
+def _apart(found: re.Match[str]) -> str:
+    if found[1]:
+        return f" {found[1]} "
+    # A symbol is no letter to the index; its stand-in from the private planes is.
+    code = ord(found[0])
+    return f" {chr(0xF0000 + code)} "

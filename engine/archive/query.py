@@ -1,0 +1,130 @@
+"""What a search asks for: words, "exact phrases", begin*, from:NAME, in:TITLE, before:DAY, after:DAY."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from engine.archive.dates import span
+from engine.archive.indexed_text import indexed_text
+
+_PART = re.compile(r'(?:(from|in|before|after):)?(?:"([^"]*)(?:"|$)|(\S+))', re.IGNORECASE)
+_UNFINISHED = re.compile(r"(from|in|before|after):", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One thing that must have been said. whole: nothing may be grown onto its last word."""
+
+    text: str
+    whole: bool = False
+
+    @property
+    def indexed(self) -> str:
+        """The term as a phrase of the full-text index; "" where the index holds none of it."""
+        words = indexed_text(self.text).replace("\0", " ")
+        if not any(letter.isalnum() or letter >= "\U000f0000" for letter in words):
+            return ""
+        quoted = '"' + words.replace('"', '""') + '"'
+        return quoted if self.whole else quoted + "*"
+
+
+class Query(msgspec.Struct, frozen=True):
+    """sender, title: parts of names, "" for any. since, until: UTC ms, since <= time < until.
+    problems: what could not be understood, a sentence each."""
+
+    terms: tuple[Term, ...] = ()
+    sender: str = ""
+    title: str = ""
+    since: int | None = None
+    until: int | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def narrowed(self) -> bool:
+        return bool(self.sender or self.title) or self.since is not None or self.until is not None
+
+    def __bool__(self) -> bool:
+        return bool(self.terms) or self.narrowed
+
+
+def parse(text: str, now: datetime) -> Query:
+    """Any text is a query. The last word may be incomplete, the others only with a star."""
+    terms: list[Term] = []
+    sender = title = ""
+    since: int | None = None
+    until: int | None = None
+    problems: list[str] = []
+    text = text.encode("utf-8", "replace").decode().replace("\0", " ")
+    parts = [part for part in _PART.finditer(text) if not _UNFINISHED.fullmatch(part[0])]
+    for part in parts:
+        operator, phrase, word = (part[1] or "").lower(), part[2], part[3]
+        value = phrase if phrase is not None else word
+        if operator in ("before", "after"):
+            day = span(value, now)
+            if day is None:
+                problems.append(f'"{value}" names no day: write 2023-08-27 or "Aug 2023".')
+            elif operator == "before":
+                until = day[0]
+            else:
+                since = day[0]
+        elif operator == "from":
+            sender = value
+        elif operator == "in":
+            title = value
+        elif phrase is not None:
+            terms += [Term(phrase, whole=True)] if phrase.strip() else []
+        else:
+            begins = word.endswith("*") or part is parts[-1]
+            terms.append(Term(word.rstrip("*") or word, whole=not begins))
+    return Query(tuple(terms), sender, title, since, until, tuple(problems))
+
+
+def marks(terms: Sequence[Term], text: str) -> list[tuple[int, int]]:
+    """Where the terms stand in the text, from start to end of each whole word, in order, none over another.
+
+    As the index compares: without regard to case and accents.
+    """
+    folded, places = _folded(text)
+    found: list[tuple[int, int]] = []
+    for pattern in map(_pattern, terms):
+        if pattern is not None:
+            found += [match.span() for match in pattern.finditer(folded)]
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return [(places[start], places[end]) for start, end in merged]
+
+
+def _pattern(term: Term) -> re.Pattern[str] | None:
+    folded = _folded(term.text)[0].strip()
+    if not folded:
+        return None
+    if not term.indexed:
+        return re.compile(re.escape(folded))
+    if indexed_text(folded) != folded:  # letters of their own: no word boundaries around them
+        return re.compile(re.escape(folded))
+    words = [re.escape(word) for word in _WORD.findall(folded)]
+    return re.compile(r"\b" + r"\W+".join(words) + (r"\b" if term.whole else r"\w*"))
+
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """The text without case and accents, and for each of its letters, and its end, the place in `text`."""
+    if text.isascii():
+        return text.lower(), list(range(len(text) + 1))
+    letters: list[str] = []
+    places: list[int] = []
+    for place, letter in enumerate(text):
+        for part in unicodedata.normalize("NFD", letter).lower():
+            if not unicodedata.combining(part):
+                letters.append(part)
+                places.append(place)
+    places.append(len(text))
+    return "".join(letters), places
