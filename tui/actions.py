@@ -84,13 +84,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("submit", "enter", "submit", "take it", shown="⏎"),
     ),
     "conversations": (
-        Action(
-            "find",
-            "/",
-            "find",
-            'find as you type: words, "a phrase", begin*, from: in: before: after:',
-            "find",
-        ),
+        Action("find", "/", "find", "find in all messages as you type", "find"),
         Action("next-hit", "n", "hit(1)", "next hit", "next"),
         Action("previous-hit", "N", "hit(-1)", "previous hit"),
         Action("filter", "f", "filter", "narrow the list: source, people, kind, year, length", "filter"),

@@ -237,7 +237,7 @@ async def test_a_cancelled_query_never_interrupts_somebody_else_s(tmp_path):
         ("after:1970 steady", [0]),
         ("before:1970 steady", []),
         ("after:2001", []),
-        ('"sure snake"', []),
+        ('"sure case"', []),
         ('"100% sure"', [7]),
         ("stea* slow", [0]),
     ],

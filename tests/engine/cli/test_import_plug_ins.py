@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from real_command import COMMAND, environment, understudy
 
 from engine import samples
 from engine.archive import open_studio, people
+from engine.archive.studio import connect
 from engine.chat.sessions import chat_sessions
 from engine.importers.langchain_loader import LangChainImporter, milliseconds
 from engine.importers.report import ImportReport, remaining
@@ -102,7 +102,7 @@ def test_ctrl_c_leaves_the_studio_as_it_was(tmp_path: Path, plug_in: str) -> Non
 
 def dump(studio: Path) -> list[str]:
     """Every row of every table, except of the search index."""
-    with sqlite3.connect(studio) as connection:
+    with connect(studio) as connection:
         found = [line for line in connection.iterdump() if "speech_index" not in line]
     connection.close()
     return found

@@ -40,6 +40,9 @@ REST = 0.4
 """Seconds after a search before its first hit is shown in its place."""
 
 
+SYNTAX = '"a phrase"  begin*  from: in: before: after:'
+
+
 class ConversationsPane(Pane):
     """List and transcript; `/` searches every message; `i` imports."""
 
@@ -420,6 +423,8 @@ class ConversationsPane(Pane):
         self.searching = shown
         self.query_one(HitList).display = shown
         self.query_one(ConversationList).display = not shown
+        if shown:
+            self.query_one("#narrowed", Static).update(Content(SYNTAX), layout=False)
 
     def _show_hit(self) -> None:
         hit = self.query_one(HitList).current
