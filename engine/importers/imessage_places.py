@@ -8,12 +8,13 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from xml.parsers.expat import ExpatError
 
 from engine.errors import DataError, StudioError
 from engine.importers.contacts import FILE, IN_BACKUP
+from engine.importers.opening import denied
 
 # In a folder: macOS, an iPhone's own name, and where an iPhone backup keeps that.
 PLACES = ("chat.db", "sms.db", "3d/3d0d7e5fb2ce288813306e4d4636395e047a3d28")
@@ -35,10 +36,11 @@ def database_in(path: Path) -> Path:
                 "decrypt sms.db with iphone_backup_decrypt and import it.",
             )
         for place in PLACES:
-            if (path / place).exists():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                (path / place).stat()  # exists() may take what is denied for what is not there
                 return path / place
     except OSError as error:
-        raise StudioError(f"{path} may not be read ({error.strerror}).", "Check its permissions.") from None
+        raise denied(path, error) from None
     raise StudioError(f"There is no chat.db in {path}.", "On a Mac it is in ~/Library/Messages.")
 
 
