@@ -71,13 +71,19 @@ def contacts(database: Path, warnings: list[str], chosen: Path | None = None) ->
 
 def _chosen(book: Path) -> list[Path]:
     if book.is_dir():
-        places = (book / IN_BACKUP, book / FILE, *sorted(book.glob(f"Sources/*/{FILE}")))
+        places = (
+            book / IN_BACKUP,
+            book / IN_BACKUP.name,
+            book / FILE,
+            *sorted(book.glob(f"Sources/*/{FILE}")),
+        )
         return [place for place in places if place.is_file()]
     return [book] if book.is_file() else []
 
 
 def _books(database: Path) -> list[Path]:
-    for beside in (database.parent / FILE, database.parent.parent / IN_BACKUP):
+    folder = database.parent
+    for beside in (folder / FILE, folder / IN_BACKUP.name, folder.parent / IN_BACKUP):
         if beside.is_file():
             return [beside]
     if sys.platform == "darwin" and database.parent == Path.home() / "Library" / "Messages":

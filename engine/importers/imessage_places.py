@@ -16,8 +16,9 @@ from engine.errors import DataError, StudioError
 from engine.importers.contacts import FILE, IN_BACKUP
 from engine.importers.opening import denied
 
-# In a folder: macOS, an iPhone's own name, and where an iPhone backup keeps that.
-PLACES = ("chat.db", "sms.db", "3d/3d0d7e5fb2ce288813306e4d4636395e047a3d28")
+# In a folder: macOS, an iPhone's own name, and where an iPhone backup keeps that, since iOS 10 and before.
+_BACKED_UP = "3d0d7e5fb2ce288813306e4d4636395e047a3d28"
+PLACES = ("chat.db", "sms.db", f"3d/{_BACKED_UP}", _BACKED_UP)
 MAX_BYTES = 64 * 2**30
 _MAX_ENTRIES = 300_000
 _ENDINGS = ("", "-wal", "-journal")
@@ -87,7 +88,8 @@ def unpacked(path: Path) -> Iterator[Path]:
     inside = found[0].filename
     wanted = {inside + ending: Path("chat.db" + ending) for ending in _ENDINGS}
     folder = PurePosixPath(inside).parent
-    wanted |= {str(folder / FILE): Path(FILE), str(folder.parent / IN_BACKUP.as_posix()): Path(FILE)}
+    books = (folder / FILE, folder / IN_BACKUP.name, folder.parent / IN_BACKUP.as_posix())
+    wanted |= {str(book): Path(FILE) for book in books}
     with tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as private:
         try:
             with zipfile.ZipFile(path) as archive:
