@@ -264,11 +264,11 @@ def _connect(messages: list[Message], rows: list[Given], report: ImportReport) -
     """Put the reactions on their messages; keep replies only to what is here."""
     place = {message.key: n for n, message in enumerate(messages)}
     reactions = _reactions(rows, place, report)
-    for n, message in enumerate(messages):
-        reply_to = message.reply_to if message.reply_to in place else None
-        if reply_to != message.reply_to or message.key in reactions:
-            given = tuple(reactions.get(message.key, ()))
-            messages[n] = replace(message, reply_to=reply_to, reactions=given)
+    for n in [n for n, message in enumerate(messages) if message.reply_to]:
+        if messages[n].reply_to not in place:
+            messages[n] = replace(messages[n], reply_to=None)
+    for key, given in reactions.items():
+        messages[place[key]] = replace(messages[place[key]], reactions=tuple(given))
 
 
 def _reactions(
