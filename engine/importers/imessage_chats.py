@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Container
+from itertools import chain, count
 
 import msgspec
 
@@ -155,7 +156,8 @@ def _writers(
 
 def _thread(number: int, chats: list[_Chat], members: tuple[str, ...], taken: set[str]) -> Thread:
     first = chats[0]  # the oldest: its identifier stays when the same people open another chat
-    names = [first.identifier, first.guid, f"{first.identifier or 'chat'} {first.id}"]
+    plain = f"{first.identifier or 'chat'} {first.id}"
+    names = chain((first.identifier, first.guid, plain), (f"{plain} {n}" for n in count(2)))
     key = next(name for name in names if name and name not in taken)
     taken.add(key)
     section = "inbox"

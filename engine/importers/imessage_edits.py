@@ -6,14 +6,13 @@ current one), the parts as they were sent (`otr`) and the parts taken back (`rp`
 
 from __future__ import annotations
 
-import plistlib
 from collections.abc import Iterable
-from xml.parsers.expat import ExpatError
 
 import msgspec
 
 from engine.conversation import Edit
 from engine.importers import typedstream
+from engine.importers.plists import dictionary, named
 
 _PART = "__kIMMessagePartAttributeName"
 _EPOCH = 978_307_200_000  # 2001-01-01 UTC in ms since 1970
@@ -47,11 +46,12 @@ def is_in(summary: bytes | None) -> bool:
 
 def history(summary: bytes | None) -> History:
     """Empty where nothing can be read. Never raises."""
-    found = _plist(summary)
-    versions = {part: _versions(edits) for part, edits in _dictionary(found.get("ec")).items()}
+    found = dictionary(summary)
+    versions = {part: _versions(edits) for part, edits in named(found.get("ec")).items()}
     unsent = found.get("rp")
-    gone = frozenset(map(str, unsent)) if isinstance(unsent, list) else frozenset[str]()
-    parts = frozenset({*versions, *_dictionary(found.get("otr")), *gone})
+    listed = unsent if isinstance(unsent, list) else []
+    gone = frozenset(str(part) for part in listed if isinstance(part, int | str))
+    parts = frozenset({*versions, *named(found.get("otr")), *gone})
     return History({part: edits for part, edits in versions.items() if edits}, parts, gone)
 
 
@@ -82,7 +82,8 @@ def _parts(blob: bytes | None, plain: str) -> dict[str, str]:
         return {"0": plain} if plain else {}
     parts: dict[str, str] = {}
     for run in body.runs:
-        part = str(run.attributes.get(_PART, 0))
+        number = run.attributes.get(_PART)
+        part = str(number) if isinstance(number, int | str) else "0"
         parts[part] = parts.get(part, "") + run.text
     return parts
 
@@ -103,16 +104,3 @@ def _time(date: object) -> int | None:
         return None
     time = _EPOCH + int(date * 1000)
     return time if time < _LAST else None
-
-
-def _plist(blob: bytes | None) -> dict[str, object]:
-    if blob is None:
-        return {}
-    try:
-        return _dictionary(plistlib.loads(blob))
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, ExpatError):
-        return {}
-
-
-def _dictionary(value: object) -> dict[str, object]:
-    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}

@@ -52,8 +52,8 @@ class People:
         return self.keys[handle]
 
     def _key(self, handle: object) -> str | None:
-        if isinstance(handle, str) and handle.isdecimal() and int(handle) in self.handles:
-            handle = int(handle)
+        if isinstance(handle, str) and handle.isdecimal() and len(handle) < 20:
+            handle = int(handle) if int(handle) in self.handles else handle
         written = self.handles.get(handle) if isinstance(handle, int) else handle
         if not isinstance(written, str) or not written.strip():
             return None

@@ -69,7 +69,7 @@ def opened(path: Path, warnings: list[str]) -> Iterator[Opened]:
 
     Raises StudioError or DataError where nothing can be read.
     """
-    wal = _header(path)[18] == 2
+    wal = 2 in _header(path)[18:20]  # as it is written, and as it is read
     if wal and not beside(path, "-wal").exists():
         warnings.append(
             f"{path.name} is a copy without its {path.name}-wal: the newest messages may be missing. "

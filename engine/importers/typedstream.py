@@ -325,7 +325,8 @@ def _plain(value: object, done: dict[int, object]) -> object:
 def _convert(value: _Object, done: dict[int, object]) -> object:
     if value.name.endswith("Dictionary"):
         items = [_plain(item, done) for item in value.values[1:]]
-        return {str(key): item for key, item in zip(items[::2], items[1::2], strict=False)}
+        pairs = zip(items[::2], items[1::2], strict=False)
+        return {key: item for key, item in pairs if isinstance(key, str)}
     if value.name.endswith(("Array", "Set")):
         return [_plain(item, done) for item in value.values[1:]]
     if value.name.endswith("String") and "Attributed" not in value.name:

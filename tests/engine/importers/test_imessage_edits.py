@@ -128,6 +128,16 @@ def test_extracts_without_the_dates_still_know_what_happened(chat: Chat) -> None
     assert [(m.kind, m.text) for m in chat.read()] == [(Kind.UNSENT, ""), (Kind.SPEECH, "b")]
 
 
+def test_parts_that_are_called_by_something_huge(chat: Chat) -> None:
+    """A list of twice the same list, and so on: small as it is stored, endless once it is written out."""
+    huge: list[Any] = []
+    for _ in range(40):
+        huge = [huge, huge]
+    chat.say("still here", history(rp=[huge], otr=original(0), ec={"0": huge, "1": [huge]}))
+    (message,) = chat.read()
+    assert (message.text, message.edits) == ("still here", ())
+
+
 ODD = st.recursive(
     st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(max_size=3), st.binary(max_size=9)),
     lambda inner: st.one_of(
