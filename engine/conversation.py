@@ -50,6 +50,14 @@ class Reaction(msgspec.Struct, frozen=True):
     time: int | None = None
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """What an edited message said before. time: when it began to say so, UTC ms, or None where that is not
+    known."""
+
+    text: str
+    time: int | None = None
+
+
 class Sender(msgspec.Struct, frozen=True):
     """Who wrote a message. `key` is stable inside one source, `name` is for people."""
 
@@ -63,7 +71,8 @@ class Message(msgspec.Struct, frozen=True):
 
     key: stable inside its conversation, so that importing twice adds nothing twice.
     sender: a Sender.key of its conversation. time: UTC ms. text: may be empty (attachments, calls).
-    reply_to: the key of the message it answers, or None.
+    reply_to: the key of the message it answers, or None. edits: what it said before, oldest first; text is
+    what it says now.
     """
 
     key: str
@@ -75,6 +84,7 @@ class Message(msgspec.Struct, frozen=True):
     reactions: tuple[Reaction, ...] = ()
     reply_to: str | None = None
     edited: bool = False
+    edits: tuple[Edit, ...] = ()
 
 
 class Conversation(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from engine.archive import merge
+from engine.archive.edits import keep_edits
 from engine.archive.merge import Merged, Origin
 from engine.archive.message_rows import Row, batches, storable
 from engine.conversation import Conversation, Sender
@@ -53,6 +54,7 @@ def first_import(
                 rows.add_messages(batch)
         inserted = rows.finish()
         check()
+        keep_edits(connection, source, origin().edits)
         merge.add_figures(connection, source)
         owner, warnings = merge.mark_owner(connection, source, origin(), rows.flagged)
         check()

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
+from engine.archive.edits import History, watched
 from engine.archive.first_import import first_import
 from engine.archive.merge import Origin, merge
 from engine.archive.message_rows import Row, batches, storable
@@ -76,13 +77,15 @@ async def ingest(
     task is cancelled, the studio is as it was.
     """
     stop = threading.Event()
+    edits: list[History] = []
+    conversations = watched(conversations, edits)
 
     def check() -> None:
         if stop.is_set() or (cancelled is not None and cancelled()):
             raise _Stopped
 
     def origin() -> Origin:
-        return Origin(source, importer, path, time.time_ns() // 1_000_000, owner, report.owner)
+        return Origin(source, importer, path, time.time_ns() // 1_000_000, owner, report.owner, edits)
 
     def show() -> None:
         if progress is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from engine.archive.edits import History, keep_edits
 from engine.archive.names import nearest
 
 # An edited message never goes back to its first wording because an older export was read later.
@@ -104,7 +105,8 @@ UPDATE people SET is_owner = EXISTS (SELECT 1 FROM senders s WHERE s.person = pe
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where an import comes from. owner: the user's word; found: the importer's."""
+    """Where an import comes from. owner: the user's word; found: the importer's. edits: what was seen of
+    the messages' histories so far."""
 
     source: str
     importer: str
@@ -112,6 +114,7 @@ class Origin(msgspec.Struct, frozen=True):
     imported_at: int
     owner: str | None
     found: str | None
+    edits: list[History] = []
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -133,6 +136,7 @@ def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Cal
         flagged = _senders(connection, source)
         check()
         inserted = _messages(connection, check)
+        keep_edits(connection, source, origin.edits)
         add_figures(connection, source)
         owner, warnings = mark_owner(connection, source, origin, flagged)
         check()

@@ -14,7 +14,7 @@ from engine.archive.matching import like_pattern, matching
 from engine.archive.query import parse
 from engine.archive.rows import ConversationRow, Counts, Dialogue, MessageRow, SourceRow
 from engine.archive.studio import Studio
-from engine.conversation import Attachment, Kind, Reaction
+from engine.conversation import Attachment, Edit, Kind, Reaction
 from engine.errors import StudioError
 
 Order = Literal["newest", "title", "messages"]
@@ -34,7 +34,7 @@ FROM conversations c JOIN sources source ON source.id = c.source
 """
 MESSAGE = (
     "m.id, m.conversation, p.name, p.id, m.time, m.text, m.kind, m.reactions, m.attachments,"
-    " m.reply_to, m.edited, p.is_owner"
+    " m.reply_to, m.edited, p.is_owner, m.edits"
 )
 WRITER = "JOIN senders s ON s.id = m.sender JOIN people p ON p.id = s.person"
 SPOKEN = "m.time, m.seq, m.id"
@@ -177,6 +177,7 @@ def _integer(value: int) -> int:
     return max(-(1 << 63), min(value, (1 << 63) - 1))
 
 
+_edits = msgspec.json.Decoder(tuple[Edit, ...])
 _names = msgspec.json.Decoder(tuple[str, ...])
 _reactions = msgspec.json.Decoder(tuple[Reaction, ...])
 _attachments = msgspec.json.Decoder(tuple[Attachment, ...])
@@ -211,6 +212,7 @@ def message_row(
     reply_to: int | None,
     edited: int,
     is_owner: int,
+    edits: str | None,
 ) -> MessageRow:
     return MessageRow(
         id,
@@ -225,4 +227,5 @@ def message_row(
         reply_to,
         bool(edited),
         bool(is_owner),
+        _edits.decode(edits) if edits else (),
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.conversation import Attachment, Kind, Reaction
+from engine.conversation import Attachment, Edit, Kind, Reaction
 
 
 class SourceRow(msgspec.Struct, frozen=True):
@@ -48,7 +48,8 @@ class ConversationRow(msgspec.Struct, frozen=True):
 
 
 class MessageRow(msgspec.Struct, frozen=True):
-    """sender: the name of the person (aliases joined). reply_to: a MessageRow.id."""
+    """sender: the name of the person (aliases joined). reply_to: a MessageRow.id. edits: what it said
+    before, oldest first."""
 
     id: int
     conversation: int
@@ -62,6 +63,7 @@ class MessageRow(msgspec.Struct, frozen=True):
     reply_to: int | None = None
     edited: bool = False
     is_owner: bool = False
+    edits: tuple[Edit, ...] = ()
 
 
 class PersonRow(msgspec.Struct, frozen=True):

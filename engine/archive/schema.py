@@ -189,5 +189,8 @@ CREATE TABLE imports (
 )
 """
 
+# What an edited message said before, as JSON; NULL where nothing is known of it.
+EDITS = "ALTER TABLE messages ADD COLUMN edits TEXT"
+
 # Statements are told apart by semicolons: none may stand inside one (no triggers, no such literals).
-MIGRATIONS: tuple[str, ...] = (FIRST, IMPORTS)
+MIGRATIONS: tuple[str, ...] = (FIRST, IMPORTS, EDITS)

@@ -109,6 +109,9 @@ def _message(message: MessageRow) -> dict[str, Any]:
         "attachments": [{"kind": str(one.kind), "name": one.name} for one in message.attachments],
         "reply_to": message.reply_to,
         "edited": message.edited,
+        "edits": [
+            {"text": one.text, "time": None if one.time is None else iso(one.time)} for one in message.edits
+        ],
     }
 
 

@@ -124,7 +124,10 @@ def _print(args: argparse.Namespace, path: str, importer: str, report: ImportRep
     for line in lines(report):
         say(line)
     if report.owner == "Me":  # iMessage knows its owner, but not by name
-        say('You are "Me" in it. Import it again with --owner NAME to be called by your name.')
+        known = (
+            f" ({', '.join(map(harmless_line, report.owner_addresses))})" if report.owner_addresses else ""
+        )
+        say(f'You are "Me" in it{known}. Import it again with --owner NAME to be called by your name.')
     elif report.owner is None:
         say("Whose export this is cannot be told from it. Import it again with --owner NAME to say so.")
     elif args.owner in (None, report.owner):
@@ -148,6 +151,7 @@ def record(path: str, importer: str, source: str, report: ImportReport, seconds:
         "bad_files": [{"file": name, "reason": reason} for name, reason in report.bad_files],
         "warnings": report.warnings,
         "owner": report.owner,
+        "owner_addresses": report.owner_addresses,
         "seconds": round(seconds, 3),
     }
 

@@ -11,29 +11,57 @@ from engine.errors import StudioError
 from engine.importers.opening import columns, fields, snapshot
 
 FILE = "AddressBook-v22.abcddb"
+_SHORTEST_AT_HOME = 8  # digits with the 0: shorter numbers are too often somebody else's in another country
 IN_BACKUP = Path("31", "31bb7ba8914766d4ba40d6dfb6113c8b614be442")  # an iPhone's, in its backup
 
 
 def address(handle: str) -> str:
     """One spelling of a phone number (digits, no North American +1) or e-mail address (lower case)."""
     handle = handle.strip().lower()
-    digits = re.sub(r"[\s().\-+/]", "", handle)
-    if not digits.isdecimal() or len(digits) < 7:
+    digits = re.sub(r"[\s().\-+/\u2010-\u2015\u200e\u202a-\u202e]", "", handle)
+    if not digits.isascii() or not digits.isdecimal() or len(digits) < 7:
         return handle
+    if digits.startswith("00"):  # how most of the world dials the + of a foreign number
+        digits = digits[2:]
     return digits[1:] if len(digits) == 11 and digits.startswith("1") else digits
 
 
-def contacts(database: Path, warnings: list[str], chosen: Path | None = None) -> dict[str, str]:
-    """address -> name, from `chosen` (a file or a folder of them) or else what lies beside `database`: an
+class Names:
+    """What people are called in the address books: the first name found for an address stays."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._at_home: dict[str, set[str]] = {}  # numbers as dialled inside their country, without the 0
+
+    def add(self, written: str, name: str) -> None:
+        one = address(written)
+        self._names.setdefault(one, name)
+        if one.startswith("0") and one.isdecimal() and len(one) > _SHORTEST_AT_HOME:
+            self._at_home.setdefault(one[1:], set()).add(name)
+
+    def get(self, written: str) -> str | None:
+        """None: nobody. A number with its country is also found where the book has it without, as long as
+        only one person has that number."""
+        one = address(written)
+        if one in self._names:
+            return self._names[one]
+        for country in (1, 2, 3) if self._at_home and written.strip().startswith("+") else ():
+            if len(names := self._at_home.get(one[country:], set())) == 1:
+                return next(iter(names))
+        return None
+
+
+def contacts(database: Path, warnings: list[str], chosen: Path | None = None) -> Names:
+    """The names in `chosen` (a file or a folder of them) or else what lies beside `database`: an
     address book, the backup's own, or for a Mac's own messages the user's."""
-    names: dict[str, str] = {}
+    names = Names()
     books = _books(database) if chosen is None else _chosen(chosen)
     if chosen is not None and not books:
         raise StudioError(f"There is no address book at {chosen}.", f"Point at an {FILE} or its folder.")
     for book in books:
         try:
             with snapshot(book, []) as connection:
-                names |= _names(connection)
+                _read(connection, names)
         except (StudioError, sqlite3.Error, UnicodeDecodeError) as error:
             warnings.append(
                 f"The address book {book.name} could not be read, so numbers stay numbers ({error})."
@@ -43,13 +71,19 @@ def contacts(database: Path, warnings: list[str], chosen: Path | None = None) ->
 
 def _chosen(book: Path) -> list[Path]:
     if book.is_dir():
-        places = (book / IN_BACKUP, book / FILE, *sorted(book.glob(f"Sources/*/{FILE}")))
+        places = (
+            book / IN_BACKUP,
+            book / IN_BACKUP.name,
+            book / FILE,
+            *sorted(book.glob(f"Sources/*/{FILE}")),
+        )
         return [place for place in places if place.is_file()]
     return [book] if book.is_file() else []
 
 
 def _books(database: Path) -> list[Path]:
-    for beside in (database.parent / FILE, database.parent.parent / IN_BACKUP):
+    folder = database.parent
+    for beside in (folder / FILE, folder / IN_BACKUP.name, folder.parent / IN_BACKUP):
         if beside.is_file():
             return [beside]
     if sys.platform == "darwin" and database.parent == Path.home() / "Library" / "Messages":
@@ -58,9 +92,10 @@ def _books(database: Path) -> list[Path]:
     return []
 
 
-def _names(connection: sqlite3.Connection) -> dict[str, str]:
+def _read(connection: sqlite3.Connection, names: Names) -> None:
     if columns(connection, "ABPerson"):
-        return _iphone_names(connection)
+        _read_iphone(connection, names)
+        return
     wanted = ("Z_PK", "ZFIRSTNAME", "ZLASTNAME", "ZNICKNAME", "ZORGANIZATION")
     query = f"SELECT {', '.join(fields(connection, 'ZABCDRECORD', wanted))} FROM ZABCDRECORD"  # noqa: S608
     people: dict[int, str] = {}
@@ -70,25 +105,21 @@ def _names(connection: sqlite3.Connection) -> dict[str, str]:
         name = " ".join(str(part).strip() for part in (first, last) if part) or nickname or organisation
         if name:
             people[key] = str(name)
-    names: dict[str, str] = {}
     for table, column in (("ZABCDPHONENUMBER", "ZFULLNUMBER"), ("ZABCDEMAILADDRESS", "ZADDRESSNORMALIZED")):
         if column not in columns(connection, table):
             continue
         query = f"SELECT ZOWNER, {column} FROM {table}"  # noqa: S608
         for owner, written in connection.execute(query):
             if owner in people and written:
-                names.setdefault(address(str(written)), people[owner])
-    return names
+                names.add(str(written), people[owner])
 
 
-def _iphone_names(connection: sqlite3.Connection) -> dict[str, str]:
+def _read_iphone(connection: sqlite3.Connection, names: Names) -> None:
     wanted = fields(connection, "ABPerson", ("First", "Last", "Nickname", "Organization"), "p.")
     query = f"""
         SELECT v.value, {", ".join(wanted)} FROM ABMultiValue v JOIN ABPerson p ON p.ROWID = v.record_id
         WHERE v.value IS NOT NULL ORDER BY p.ROWID"""  # noqa: S608
-    names: dict[str, str] = {}
     for written, first, last, nickname, organisation in connection.execute(query):
         name = " ".join(str(part).strip() for part in (first, last) if part) or nickname or organisation
         if name:
-            names.setdefault(address(str(written)), str(name))
-    return names
+            names.add(str(written), str(name))

@@ -10,16 +10,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from engine.conversation import Conversation
 from engine.errors import DataError, StudioError
 from engine.importers.contacts import contacts
 from engine.importers.export_files import is_zip
-from engine.importers.imessage_chats import People, Thread, find_threads
+from engine.importers.imessage_chats import Thread, find_threads
 from engine.importers.imessage_messages import Queries, queries, read_conversation
+from engine.importers.imessage_people import People
 from engine.importers.imessage_places import database_in, databases_in_zip, is_encrypted, unpacked
-from engine.importers.opening import MAGIC, beside, columns, opened, snapshot
+from engine.importers.opening import MAGIC, beside, columns, denied, opened, snapshot, uri
 from engine.importers.report import ImportReport
 from engine.importers.salvage import DAMAGE, Loss
 
@@ -57,6 +57,8 @@ class IMessageImporter:
                 yield from self._conversations(database, report)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise DataError(f"{database} cannot be read any further ({error}).", "Copy it again.") from None
+        except OSError as error:
+            raise denied(database, error) from None
 
     def _conversations(self, database: Path, report: ImportReport) -> Iterator[Conversation]:
         with opened(database, report.warnings) as source:
@@ -70,6 +72,7 @@ class IMessageImporter:
             people, threads, ask, counted = prepared or self._prepare(source.connection, database)
             report.warnings += counted.warnings
             report.rows_total = counted.rows_total
+            report.owner, report.owner_addresses = people.me.name, list(people.own.values())
             for reason, rows in counted.skipped.items():
                 report.skip(reason, rows)
             for thread in threads:
@@ -111,8 +114,7 @@ def _looks_right(database: Path) -> bool:
     with database.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             return False
-    uri = f"file:{quote(str(database.absolute()))}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(uri, uri=True)) as connection:
+    with closing(sqlite3.connect(uri(database, "immutable=1"), uri=True)) as connection:
         try:
             if is_imessage(connection):
                 return True

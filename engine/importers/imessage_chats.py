@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Container
+from itertools import chain, count
 
 import msgspec
 
-from engine.conversation import Sender
-from engine.importers.contacts import address
+from engine.importers.imessage_people import ME, People
 from engine.importers.opening import columns, fields
 from engine.importers.report import ImportReport
 
-ME = Sender("me", "Me", is_owner=True)
-NOBODY = Sender("unknown", "Unknown")
 _GROUP, _DIRECT = 43, 45  # chat.style
 _BIN = "chat_recoverable_message_join"
 
@@ -38,51 +37,6 @@ class _Chat(msgspec.Struct, frozen=True):
     is_filtered: int | None = None
 
 
-class People:
-    """Handles and the names for them. A sender's key is the handle's address in one spelling."""
-
-    def __init__(self, connection: sqlite3.Connection, names: dict[str, str]) -> None:
-        self.names = names
-        self.handles: dict[int, str] = {}
-        self.senders: dict[str, Sender] = {}
-        self.written: dict[str, str] = {}
-        self.keys: dict[object, str | None] = {}
-        if "id" in columns(connection, "handle"):
-            self.handles = dict(connection.execute("SELECT ROWID, CAST(id AS TEXT) FROM handle"))
-
-    def key(self, handle: object) -> str | None:
-        """handle: a ROWID of the handle table or, in extracts, an address itself. None: nobody."""
-        if handle not in self.keys:
-            self.keys[handle] = self._key(handle)
-        return self.keys[handle]
-
-    def _key(self, handle: object) -> str | None:
-        if isinstance(handle, str) and handle.isdecimal() and int(handle) in self.handles:
-            handle = int(handle)
-        written = self.handles.get(handle) if isinstance(handle, int) else handle
-        if not isinstance(written, str) or not written.strip():
-            return None
-        key = address(written)
-        self.written.setdefault(key, written.strip())
-        return key
-
-    def sender(self, key: str) -> Sender:
-        if key not in self.senders:
-            self.senders[key] = Sender(key, self.names.get(key) or self.written.get(key, key))
-        return self.senders[key]
-
-    def name(self, handle: object) -> str:
-        key = self.key(handle)
-        return self.sender(key).name if key else ""
-
-    def of_row(self, is_from_me: object, handle: object, thread: Thread) -> Sender:
-        """is_from_me decides: one's own rows carry no handle, or the other person's."""
-        if is_from_me:
-            return ME
-        key = self.key(handle) or (thread.members[0] if len(thread.members) == 1 else None)
-        return self.sender(key) if key else NOBODY
-
-
 def find_threads(
     connection: sqlite3.Connection, people: People, report: ImportReport, include_deleted: bool = False
 ) -> list[Thread]:
@@ -94,15 +48,11 @@ def find_threads(
     _link(connection, include_deleted)
     chats = _chats(connection)
     members = _members(connection, people, chats)
-    same: dict[object, list[_Chat]] = {}
-    for chat in chats:
-        who = frozenset(members.get(chat.id, ()))
-        # A group that only one person is left in is not the conversation with that person.
-        same.setdefault((chat.style == _GROUP, who) if who else chat.id, []).append(chat)
     threads: list[Thread] = []
     taken: set[str] = set()
-    for number, group in enumerate(same.values()):
-        threads.append(_thread(number, group, members.get(group[0].id, ()), taken))
+    for number, group in enumerate(_joined(chats, members, _identifiers(connection))):
+        who = tuple(dict.fromkeys(one for chat in group for one in members.get(chat.id, ())))
+        threads.append(_thread(number, group, who, taken))
         connection.executemany("INSERT INTO temp.owns VALUES (?, ?)", [(c.id, number) for c in group])
     _place(connection, report, include_deleted)
     return threads
@@ -134,31 +84,80 @@ def _chats(connection: sqlite3.Connection) -> list[_Chat]:
     return [known.get(chat) or _Chat(chat) for (chat,) in used]
 
 
+def _identifiers(connection: sqlite3.Connection) -> dict[int | str, list[str]]:
+    """What macOS 26 calls each chat: one conversation has one identifier on all its services."""
+    found: dict[int | str, list[str]] = {}
+    if columns(connection, "chat_lookup") >= {"chat", "identifier"}:
+        for chat, identifier in connection.execute("SELECT chat, CAST(identifier AS TEXT) FROM chat_lookup"):
+            if identifier:
+                found.setdefault(chat, []).append(identifier)
+    return found
+
+
+def _joined(
+    chats: list[_Chat], members: dict[int | str, tuple[str, ...]], identifiers: dict[int | str, list[str]]
+) -> list[list[_Chat]]:
+    """The chats that are one conversation: with the same people, or where the system says so."""
+    parent = list(range(len(chats)))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            number = parent[number]
+        return number
+
+    first: dict[object, int] = {}
+    for number, chat in enumerate(chats):
+        marks: list[object] = list(identifiers.get(chat.id, ()))
+        if who := frozenset(members.get(chat.id, ())):
+            marks.append(who)
+        for mark in marks:
+            # A group that only one person is left in is not the conversation with that person.
+            one, other = root(first.setdefault((chat.style == _GROUP, mark), number)), root(number)
+            parent[max(one, other)] = min(one, other)
+    groups: dict[int, list[_Chat]] = {}
+    for number, chat in enumerate(chats):
+        groups.setdefault(root(number), []).append(chat)
+    return list(groups.values())
+
+
 def _members(
     connection: sqlite3.Connection, people: People, chats: list[_Chat]
 ) -> dict[int | str, tuple[str, ...]]:
-    """Who takes part in each chat, without the owner; where no table says it, who wrote in it."""
+    """Who takes part in each chat, without the owner; where no table says it, who wrote in it.
+
+    The owner alone: a chat with oneself.
+    """
     found: dict[int | str, dict[str, None]] = {}
     if columns(connection, "chat_handle_join"):
         for chat, handle in connection.execute("SELECT chat_id, handle_id FROM chat_handle_join"):
             if key := people.key(handle):
                 found.setdefault(chat, {})[key] = None
-    if all(chat.id in found for chat in chats):
-        return {chat: tuple(keys) for chat, keys in found.items()}
+    if not all(chat.id in found for chat in chats):
+        found |= _writers(connection, people, found)
+    groups = {chat.id for chat in chats if chat.style == _GROUP}
+    others = {chat: tuple(key for key in keys if key != ME) for chat, keys in found.items()}
+    return {chat: keys or (() if chat in groups else (ME,)) for chat, keys in others.items()}
+
+
+def _writers(
+    connection: sqlite3.Connection, people: People, known: Container[int | str]
+) -> dict[int | str, dict[str, None]]:
+    """Who wrote in the chats that are not known."""
     handle, mine = fields(connection, "message", ("handle_id", "is_from_me"), alias="m.")
     query = f"""
         SELECT DISTINCT l.chat, {handle} FROM linked l JOIN message m ON m.ROWID = l.message
         WHERE coalesce({mine}, 0) = 0"""  # noqa: S608
-    silent: dict[int | str, dict[str, None]] = {}
+    found: dict[int | str, dict[str, None]] = {}
     for chat, handle_id in connection.execute(query):
-        if chat not in found and (key := people.key(handle_id)):
-            silent.setdefault(chat, {})[key] = None
-    return {chat: tuple(keys) for chat, keys in (found | silent).items()}
+        if chat not in known and (key := people.key(handle_id)):
+            found.setdefault(chat, {})[key] = None
+    return found
 
 
 def _thread(number: int, chats: list[_Chat], members: tuple[str, ...], taken: set[str]) -> Thread:
     first = chats[0]  # the oldest: its identifier stays when the same people open another chat
-    names = [first.identifier, first.guid, f"{first.identifier or 'chat'} {first.id}"]
+    plain = f"{first.identifier or 'chat'} {first.id}"
+    names = chain((first.identifier, first.guid, plain), (f"{plain} {n}" for n in count(2)))
     key = next(name for name in names if name and name not in taken)
     taken.add(key)
     section = "inbox"

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from engine.conversation import Attachment, Conversation, Kind, Message, Reaction, Sender
 from engine.importers import typedstream
-from engine.importers.imessage_chats import ME, People, Thread
+from engine.importers.imessage_chats import Thread
+from engine.importers.imessage_people import ME, People
 from engine.importers.imessage_rows import (
     APP,
     COLUMNS,
@@ -54,7 +55,11 @@ _ODD = (
     "date_edited",
     "date_retracted",
     "balloon_bundle_id",
+    "subject",
 )
+_STICKER = 1000
+# So long after one's own message it may come back in the chat with oneself.
+_ECHO = 10 * 60_000
 
 
 class Given(NamedTuple):
@@ -122,9 +127,11 @@ def read_conversation(
     reactions: list[Given] = []
     senders = {member: people.sender(member) for member in thread.members}
     by_handle: dict[object, str] = {}
-    carrying, codec, mine_key, speech = ask.carrying, ask.codec, ME.key, Kind.SPEECH
+    carrying, codec, mine_key, speech = ask.carrying, ask.codec, ME, Kind.SPEECH
     plain = recovered = 0
     has_replies, in_order, before = False, True, 0
+    with_oneself = thread.members == (ME,)
+    come_back: dict[str, bool] = {}  # and whether its text was recovered
     lines = connection.execute(ask.lines, (thread.number,))
     for rowid, guid, text, body, handle, date, mine, originator, code, on, emoji, odd in lines:
         if type(date) is int and date >= FIRST_NANOSECONDS:
@@ -141,11 +148,11 @@ def read_conversation(
         if mine:
             sender = mine_key
         else:
-            sender = by_handle.get(handle) or people.of_row(0, handle, thread).key
+            sender = by_handle.get(handle) or people.of_row(0, handle, thread.members).key
             by_handle[handle] = sender
         if code and is_reaction(code):
             written = (on or b"").decode(codec, "replace"), (emoji or b"").decode(codec, "replace")
-            reactions.append(Given(rowid, code, *written, people.of_row(mine, handle, thread), time))
+            reactions.append(Given(rowid, code, *written, people.of_row(mine, handle, thread.members), time))
             continue
         said = text.decode(codec, "replace") if text else typedstream.text(body) if body else None
         key = guid.decode(codec, "replace") if guid else f"row {rowid}"
@@ -180,13 +187,18 @@ def read_conversation(
                 attachments=what.attachments,
                 reply_to=reply_to,
                 edited=what.edited,
+                edits=what.edits,
             )
         if sender not in senders:
-            senders[sender] = people.of_row(mine, handle, thread)
+            senders[sender] = people.of_row(mine, handle, thread.members)
+        if with_oneself and not mine:
+            come_back[key] = not text
         has_replies = has_replies or bool(reply_to)
         messages.append(message)
     report.keep(speech, plain)
     report.recovered += recovered
+    if come_back:
+        messages = _without_echoes(messages, come_back, report)
     if reactions or has_replies:
         _connect(messages, reactions, report)
     if not messages:
@@ -227,15 +239,36 @@ def _first_time(connection: sqlite3.Connection, ask: Queries, thread: Thread) ->
     return next((time for line in lines if (time := milliseconds(line[5])) is not None), None)
 
 
+def _without_echoes(
+    messages: list[Message], come_back: dict[str, bool], report: ImportReport
+) -> list[Message]:
+    """In a chat with oneself most messages stand twice: as sent and, a moment later, as received."""
+    sent: dict[tuple[str, int], list[int]] = {}
+    for message in messages:
+        if message.key not in come_back:
+            sent.setdefault((message.text, len(message.attachments)), []).append(message.time)
+    kept: list[Message] = []
+    for message in messages:
+        times = sent.get((message.text, len(message.attachments)), []) if message.key in come_back else []
+        twin = next((time for time in times if abs(message.time - time) <= _ECHO), None)
+        if twin is None:
+            kept.append(message)
+        else:
+            times.remove(twin)
+            report.recovered -= come_back[message.key] and bool(message.text)
+            report.unkeep(message.kind, "one's own message come back (a chat with oneself)")
+    return kept
+
+
 def _connect(messages: list[Message], rows: list[Given], report: ImportReport) -> None:
     """Put the reactions on their messages; keep replies only to what is here."""
     place = {message.key: n for n, message in enumerate(messages)}
     reactions = _reactions(rows, place, report)
-    for n, message in enumerate(messages):
-        reply_to = message.reply_to if message.reply_to in place else None
-        if reply_to != message.reply_to or message.key in reactions:
-            given = tuple(reactions.get(message.key, ()))
-            messages[n] = replace(message, reply_to=reply_to, reactions=given)
+    for n in [n for n, message in enumerate(messages) if message.reply_to]:
+        if messages[n].reply_to not in place:
+            messages[n] = replace(messages[n], reply_to=None)
+    for key, given in reactions.items():
+        messages[place[key]] = replace(messages[place[key]], reactions=tuple(given))
 
 
 def _reactions(
@@ -251,7 +284,9 @@ def _reactions(
         report.keep(Kind.REACTION)
         given = row.code - 1000 if row.code >= 3000 else row.code
         emoji = TAPBACKS.get(given) or row.emoji or "reaction"
-        replaced = range(2000, 2007) if row.code < 2007 and row.code != 1000 else range(given, given + 1)
+        replaced = range(2000, 2007) if 1000 < row.code < 2007 else range(given, given + 1)
+        if row.code == _STICKER:
+            replaced = range(0)  # a bubble may be covered with them
         kept = [
             (older, shown)
             for older, shown in standing.get(key, [])

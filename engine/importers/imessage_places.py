@@ -8,15 +8,17 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from xml.parsers.expat import ExpatError
 
 from engine.errors import DataError, StudioError
 from engine.importers.contacts import FILE, IN_BACKUP
+from engine.importers.opening import denied
 
-# In a folder: macOS, an iPhone's own name, and where an iPhone backup keeps that.
-PLACES = ("chat.db", "sms.db", "3d/3d0d7e5fb2ce288813306e4d4636395e047a3d28")
+# In a folder: macOS, an iPhone's own name, and where an iPhone backup keeps that, since iOS 10 and before.
+_BACKED_UP = "3d0d7e5fb2ce288813306e4d4636395e047a3d28"
+PLACES = ("chat.db", "sms.db", f"3d/{_BACKED_UP}", _BACKED_UP)
 MAX_BYTES = 64 * 2**30
 _MAX_ENTRIES = 300_000
 _ENDINGS = ("", "-wal", "-journal")
@@ -35,10 +37,11 @@ def database_in(path: Path) -> Path:
                 "decrypt sms.db with iphone_backup_decrypt and import it.",
             )
         for place in PLACES:
-            if (path / place).exists():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                (path / place).stat()  # exists() may take what is denied for what is not there
                 return path / place
     except OSError as error:
-        raise StudioError(f"{path} may not be read ({error.strerror}).", "Check its permissions.") from None
+        raise denied(path, error) from None
     raise StudioError(f"There is no chat.db in {path}.", "On a Mac it is in ~/Library/Messages.")
 
 
@@ -85,7 +88,8 @@ def unpacked(path: Path) -> Iterator[Path]:
     inside = found[0].filename
     wanted = {inside + ending: Path("chat.db" + ending) for ending in _ENDINGS}
     folder = PurePosixPath(inside).parent
-    wanted |= {str(folder / FILE): Path(FILE), str(folder.parent / IN_BACKUP.as_posix()): Path(FILE)}
+    books = (folder / FILE, folder / IN_BACKUP.name, folder.parent / IN_BACKUP.as_posix())
+    wanted |= {str(book): Path(FILE) for book in books}
     with tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as private:
         try:
             with zipfile.ZipFile(path) as archive:

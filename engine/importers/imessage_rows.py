@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import mimetypes
-import plistlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from xml.parsers.expat import ExpatError
 
-from engine.conversation import Attachment, AttachmentKind, Kind
-from engine.importers import typedstream
+from engine.conversation import Attachment, AttachmentKind, Edit, Kind
+from engine.importers import imessage_edits, typedstream
 
 EPOCH = 978_307_200_000  # 2001-01-01 UTC in ms since 1970
 FIRST_NANOSECONDS = 10**12  # smaller dates are seconds, as systems before High Sierra wrote them
@@ -22,7 +20,6 @@ LINK_BALLOON = "com.apple.messages.URLBalloonProvider"
 _ONE_TIME_CODE = "__kIMOneTimeCodeAttributeName"
 _TRANSCRIPTION = "IMAudioTranscription"
 _BREADCRUMB = "__kIMBreadcrumbTextMarkerAttributeName"
-_PART = "__kIMMessagePartAttributeName"
 _PLUGIN_TEXT = re.compile(r"\$\(kIM\w*\)")
 
 TAPBACKS = {
@@ -37,6 +34,7 @@ TAPBACKS = {
 }
 _ORDINARY = frozenset({None, 0, 2, 3})
 _POLL_VOTE = 4000
+_NO_SUBJECT = ("", "nosubject", "no subject", "(no subject)")  # what carriers write into an MMS
 
 
 class Row(NamedTuple):
@@ -60,6 +58,8 @@ class Row(NamedTuple):
     date_retracted: int | None
     originator: str | None
     is_audio: int | None
+    subject: str | None
+    share_status: int | None
 
 
 # The columns of a Row behind its ROWID, in order, as chat.db names them, and the type to read them as.
@@ -81,6 +81,8 @@ COLUMNS = {
     "date_retracted": "INTEGER",
     "thread_originator_guid": "TEXT",
     "is_audio_message": "INTEGER",
+    "subject": "TEXT",
+    "share_status": "INTEGER",
 }
 
 
@@ -92,6 +94,7 @@ class Content(NamedTuple):
     attachments: tuple[Attachment, ...] = ()
     edited: bool = False
     recovered: bool = False
+    edits: tuple[Edit, ...] = ()
 
 
 def milliseconds(date: object) -> int | None:
@@ -120,11 +123,15 @@ def content(row: Row, attachments: Iterable[Attachment]) -> Content | str:
     plain, body, recovered = _written(row)
     if body is not None and any(_ONE_TIME_CODE in run.attributes for run in body.runs):
         return "one-time login code"
-    text, edited = plain, False
-    if row.date_edited or row.date_retracted:
-        text, edited = _current(row, plain)
-        if not text and not carried:
+    text, edited, edits = plain, False, tuple[Edit, ...]()
+    if row.date_edited or row.date_retracted or imessage_edits.is_in(row.summary):
+        past = imessage_edits.history(row.summary)
+        text, edits = imessage_edits.current(past, row.body, plain), past.earlier
+        edited = bool(past.versions) or (bool(row.date_edited) and not past.gone)
+        if not text and not carried and (past.gone or row.date_edited or row.date_retracted):
             return Content(Kind.UNSENT, "")
+    if row.subject and row.subject.strip().lower() not in _NO_SUBJECT:
+        text = f"{row.subject.strip()}\n{text}".rstrip()
     if row.balloon and row.balloon != LINK_BALLOON:
         return _app(row.balloon, text, body, carried, recovered)
     # Every attachment has a place in the text; a place without a row is an attachment all the same.
@@ -134,17 +141,19 @@ def content(row: Row, attachments: Iterable[Attachment]) -> Content | str:
         text = text.replace(OBJECT, "").strip()
     if text.strip() == APP:  # anywhere else it is a character that could not be read
         text, carried = "", carried or (Attachment(AttachmentKind.APP),)
+    said = Content(Kind.SPEECH, text, carried, edited, recovered, edits)
     if row.balloon == LINK_BALLOON:
-        return _link(text, carried, edited, recovered)
-    if row.is_audio and carried:
-        carried = tuple(Attachment(AttachmentKind.VOICE, item.name) for item in carried)
+        return _link(said)
+    if row.is_audio:
+        names = [item.name for item in carried] or [""]
+        said = said._replace(attachments=tuple(Attachment(AttachmentKind.VOICE, name) for name in names))
         if not text:
             text = " ".join(_marked(body, _TRANSCRIPTION))
-            return Content(Kind.ATTACHMENT, text, carried, edited, recovered)
+            return said._replace(kind=Kind.ATTACHMENT, text=text)
     if text.strip():
-        return Content(Kind.SPEECH, text, carried, edited, recovered)
-    if carried:
-        return Content(Kind.ATTACHMENT, "", carried, edited, recovered)
+        return said
+    if said.attachments:
+        return said._replace(kind=Kind.ATTACHMENT, text="")
     if row.body and body is None and not row.text:
         return "text damaged beyond reading"
     return "empty (no text, no attachment)"
@@ -172,63 +181,6 @@ def _marked(body: typedstream.Body | None, attribute: str) -> list[str]:
     return [value for value in values if isinstance(value, str) and value]
 
 
-def _current(row: Row, plain: str) -> tuple[str, bool]:
-    """The text that an edited or partly unsent message has now, and whether it was edited.
-
-    message_summary_info lists, by part, every version (`ec`, oldest first), the original parts
-    (`otr`) and the parts taken back (`rp`).
-    """
-    if plain and row.date_edited and row.summary is not None and b"Rrp" not in row.summary:
-        return plain, True  # nothing was taken back, and the row itself shows the current text
-    summary = _plist(row.summary)
-    versions, original = _dictionary(summary.get("ec")), _dictionary(summary.get("otr"))
-    unsent = summary.get("rp")
-    gone = {str(part) for part in unsent} if isinstance(unsent, list) else set()
-    edited = bool(versions) or (bool(row.date_edited) and not gone)
-    latest = {part: text for part, history in versions.items() if (text := _latest(history)) is not None}
-    parts = sorted({*latest, *original, *gone}, key=lambda part: (len(part), part))
-    if not gone and (not latest or (plain and len(parts) > 1)):
-        return plain, edited  # the row itself already shows the current text
-    if not plain and not latest:
-        return "", edited
-    spoken = _parts(row.body, plain)
-    current = [latest.get(part, spoken.get(part, "")) for part in parts if part not in gone]
-    if not any(current) and plain and not (gone and set(parts) <= gone):
-        return plain, edited
-    return "".join(current), edited
-
-
-def _parts(blob: bytes | None, plain: str) -> dict[str, str]:
-    """The text of each part of a message, by its number."""
-    body = None if blob is None else typedstream.decode(blob)
-    if body is None or not body.runs:
-        return {"0": plain}
-    parts: dict[str, str] = {}
-    for run in body.runs:
-        part = str(run.attributes.get(_PART, 0))
-        parts[part] = parts.get(part, "") + run.text
-    return parts
-
-
-def _latest(history: object) -> str | None:
-    last = history[-1] if isinstance(history, list) and history else None
-    blob = last.get("t") if isinstance(last, dict) else None
-    return typedstream.text(blob) if isinstance(blob, bytes) else None
-
-
-def _plist(blob: bytes | None) -> dict[str, object]:
-    if blob is None:
-        return {}
-    try:
-        return _dictionary(plistlib.loads(blob))
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, ExpatError):
-        return {}
-
-
-def _dictionary(value: object) -> dict[str, object]:
-    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
-
-
 def _app(
     balloon: str, text: str, body: typedstream.Body | None, carried: tuple[Attachment, ...], recovered: bool
 ) -> Content:
@@ -239,13 +191,13 @@ def _app(
     return Content(Kind.ATTACHMENT, said, (Attachment(AttachmentKind.APP, name), *carried), False, recovered)
 
 
-def _link(text: str, carried: tuple[Attachment, ...], edited: bool, recovered: bool) -> Content:
+def _link(said: Content) -> Content:
     """A link with its preview. A bubble that is nothing but the link is no sentence to learn from."""
+    text = said.text.strip()
     found = re.search(r"\S+://\S+", text)
-    address = found[0] if found else text.strip()
-    attachments = (Attachment(AttachmentKind.LINK, address), *carried)
-    kind = Kind.ATTACHMENT if text.strip() == address else Kind.SPEECH
-    return Content(kind, text, attachments, edited, recovered)
+    address = found[0] if found else text
+    kind = Kind.ATTACHMENT if text == address else Kind.SPEECH
+    return said._replace(kind=kind, attachments=(Attachment(AttachmentKind.LINK, address), *said.attachments))
 
 
 def event(row: Row, other: str) -> str:
@@ -262,7 +214,9 @@ def event(row: Row, other: str) -> str:
         case (3, _):
             return "left the conversation"
         case (4, _):
-            return "shared or stopped sharing a location"
+            return {0: "started sharing a location", 1: "stopped sharing a location"}.get(
+                -1 if row.share_status is None else row.share_status, "shared or stopped sharing a location"
+            )
         case (5, _):
             return "kept an audio message"
         case (6, _):

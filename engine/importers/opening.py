@@ -25,6 +25,7 @@ from engine.importers.salvage import DAMAGE, Loss, salvage
 
 MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOCK = "snapshot.lock"  # in the folder of a copy: locked for as long as its process lives
 
 
@@ -36,11 +37,11 @@ def beside(path: Path, ending: str) -> Path:
 class Opened:
     """An open database, looked through for damage in a thread of its own while it is read already."""
 
-    def __init__(self, connection: sqlite3.Connection, file: Path, folder: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: str, folder: Path) -> None:
         self.connection = connection
         self._folder = folder
         self._looking = ThreadPoolExecutor(1)
-        self._damaged = self._looking.submit(_is_damaged, file)
+        self._damaged = self._looking.submit(_is_damaged, where)
 
     def is_damaged(self) -> bool:
         """Waits until that is known. What was read from a damaged database is to be read again."""
@@ -68,7 +69,7 @@ def opened(path: Path, warnings: list[str]) -> Iterator[Opened]:
 
     Raises StudioError or DataError where nothing can be read.
     """
-    wal = _header(path)[18] == 2
+    wal = 2 in _header(path)[18:20]  # as it is written, and as it is read
     if wal and not beside(path, "-wal").exists():
         warnings.append(
             f"{path.name} is a copy without its {path.name}-wal: the newest messages may be missing. "
@@ -79,17 +80,22 @@ def opened(path: Path, warnings: list[str]) -> Iterator[Opened]:
         tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as folder,
         _locked(Path(folder)),
     ):
-        file, connection = path, None if wal else _in_place(path)
+        where, connection = uri(path), None if wal else _in_place(path)
         if connection is None:
             file = Path(folder, "copy.db")
             file.touch(mode=0o600)
             try:
                 _copy(path, file, wal)
+                where, connection = uri(file), _connect(str(file))
             except OSError as error:
-                raise denied(path, error) from None
-            connection = _connect(str(file))
+                if error.errno not in _NO_ROOM:
+                    raise denied(path, error) from None
+                for part in Path(folder).glob("copy.db*"):
+                    part.unlink()
+                where = uri(path, "immutable=1")
+                connection = _as_it_lies(path, where, warnings)
         connection.text_factory = _text
-        with closing(Opened(connection, file, Path(folder))) as found:
+        with closing(Opened(connection, where, Path(folder))) as found:
             yield found
 
 
@@ -100,6 +106,11 @@ def snapshot(path: Path, warnings: list[str]) -> Iterator[sqlite3.Connection]:
         if found.is_damaged():
             raise DataError(f"{path.name} is damaged.", "Copy it again.")
         yield found.connection
+
+
+def uri(path: Path, *options: str) -> str:
+    """How SQLite is told to open a database for reading only."""
+    return f"file:{quote(str(path.absolute()))}?{'&'.join(('mode=ro', *options))}"
 
 
 def _connect(file: str) -> sqlite3.Connection:
@@ -115,7 +126,7 @@ def _in_place(path: Path) -> sqlite3.Connection | None:
     if beside(path, "-journal").exists():
         return None
     try:
-        connection = _connect(f"file:{quote(str(path.absolute()))}?mode=ro")
+        connection = _connect(uri(path))
     except (sqlite3.Error, UnicodeDecodeError):
         return None
     try:
@@ -124,6 +135,21 @@ def _in_place(path: Path) -> sqlite3.Connection | None:
     except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         return None
+    return connection
+
+
+def _as_it_lies(path: Path, where: str, warnings: list[str]) -> sqlite3.Connection:
+    """The last resort where there is no room for a copy: without the -wal file, and nothing is written."""
+    try:
+        connection = _connect(where)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except DAMAGE as error:
+        raise denied(path, error) from None
+    warnings.append(
+        f"There is no room for a private copy of {path.name}, so it was read without its {path.name}-wal: "
+        "the newest messages may be missing. Free some disk space and import it again."
+    )
     return connection
 
 
@@ -220,12 +246,13 @@ def _copy(path: Path, copy: Path, wal: bool) -> None:
     """
     live = beside(path, "-wal").is_file() and beside(path, "-shm").is_file()
     if live if wal else not beside(path, "-journal").exists():
-        mode = "mode=ro&readonly_shm=1" if wal else "mode=ro"
+        where = uri(path, "readonly_shm=1") if wal else uri(path)
         with (
             suppress(sqlite3.Error, UnicodeDecodeError),
-            closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True)) as source,
+            closing(sqlite3.connect(where, uri=True)) as source,
             closing(sqlite3.connect(copy)) as target,
         ):
+            target.execute("PRAGMA synchronous = OFF")  # nobody needs the copy after a crash
             source.backup(target)
             return
     for ending in ("", "-wal", "-journal"):
@@ -234,9 +261,9 @@ def _copy(path: Path, copy: Path, wal: bool) -> None:
             beside(copy, ending).chmod(0o600)
 
 
-def _is_damaged(file: Path) -> bool:
+def _is_damaged(where: str) -> bool:
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(where, uri=True)) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
     except DAMAGE:
         return True

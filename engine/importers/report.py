@@ -29,7 +29,8 @@ class ImportReport:
     kinds breaks the kept rows down by Kind; already_there is how many of the messages among them the
     studio had before; repaired (broken encoding) and recovered (from attributedBody) are parts of
     kept. bad_files are (path inside the export, reason). owner is the display name of the person
-    whose export this is, where it was found. rows_total is an estimate for progress, or None.
+    whose export this is, where it was found, and owner_addresses are that person's numbers and
+    addresses. rows_total is an estimate for progress, or None.
     examples: for a reason in `skipped` the first rows of it that the importer noted, perhaps none.
     """
 
@@ -44,6 +45,7 @@ class ImportReport:
     bad_files: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     owner: str | None = None
+    owner_addresses: list[str] = field(default_factory=list)
     rows_total: int | None = None
     examples: dict[str, list[Example]] = field(default_factory=dict)
 

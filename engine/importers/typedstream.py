@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
 HEADER = b"\x04\x0bstreamtyped"
+BIG_ENDIAN = b"\x04\x0btypedstream"  # as the first Macs of the kind wrote it
 _FIRST_STRING = b"\x84\x01+"  # a new type string "+": the bytes of the first string, which is the text
 
 _INT16, _INT32, _FLOAT, _NEW, _NIL, _END, _INT64 = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87
@@ -39,13 +41,12 @@ class Body(msgspec.Struct, frozen=True):
 def text(blob: bytes) -> str | None:
     """Only the text, by slicing out the first string; None where there is none. Never raises."""
     start = blob.find(_FIRST_STRING) + len(_FIRST_STRING)
-    if start < len(_FIRST_STRING) or start >= len(blob) or not blob.startswith(HEADER):
+    if start < len(_FIRST_STRING) or start >= len(blob) or not blob.startswith((HEADER, BIG_ENDIAN)):
         return None
     length, start = blob[start], start + 1
-    if length == _INT16:
-        length, start = int.from_bytes(blob[start : start + 2], "little"), start + 2
-    elif length == _INT32:
-        length, start = int.from_bytes(blob[start : start + 4], "little"), start + 4
+    if length in (_INT16, _INT32):
+        size = 2 if length == _INT16 else 4
+        length, start = int.from_bytes(blob[start : start + size], _order(blob)), start + size
     if start + length > len(blob):
         return None
     return blob[start : start + length].decode("utf-8", "replace")
@@ -63,6 +64,10 @@ def decode(blob: bytes) -> Body | None:
         return None if found is None else Body(found, damaged=True)
 
 
+def _order(blob: bytes) -> Literal["little", "big"]:
+    return "little" if blob.startswith(HEADER) else "big"
+
+
 class _Object:
     """An object as it was written: its class and its values, flat and in order."""
 
@@ -74,12 +79,13 @@ class _Object:
 
 
 class _Reader:
-    __slots__ = ("blob", "budget", "depth", "objects", "position", "strings")
+    __slots__ = ("blob", "budget", "depth", "objects", "order", "position", "strings")
 
     def __init__(self, blob: bytes) -> None:
-        if not blob.startswith(HEADER):
+        if not blob.startswith((HEADER, BIG_ENDIAN)):
             raise ValueError("not a typedstream")
         self.blob = blob
+        self.order = _order(blob)
         self.position = len(HEADER)
         self.strings: list[bytes] = []
         self.objects: list[object] = []  # objects, classes and C strings share one numbering
@@ -106,7 +112,7 @@ class _Reader:
         head = self.byte()
         size = {_INT16: 2, _INT32: 4, _INT64: 8}.get(head)
         if size is not None:
-            return int.from_bytes(self.take(size), "little", signed=True)
+            return int.from_bytes(self.take(size), self.order, signed=True)
         value = head - 256 if head >= 0x80 else head
         if value < _FIRST_LITERAL:
             raise ValueError("a tag where a number must be")
@@ -116,7 +122,7 @@ class _Reader:
         """An unsigned number: what is written in 16 bits may be above 32,767."""
         head = self.byte()
         size = {_INT16: 2, _INT32: 4, _INT64: 8}.get(head)
-        return int.from_bytes(self.take(size), "little") if size is not None else head
+        return int.from_bytes(self.take(size), self.order) if size is not None else head
 
     def reference(self) -> int:
         number = self.integer() - _FIRST_LITERAL
@@ -126,9 +132,11 @@ class _Reader:
 
     def real(self, code: str) -> float:
         if self.blob[self.position] != _FLOAT:
-            return self.integer()
+            return float(self.integer())
         self.position += 1
-        value: float = struct.unpack("<" + code, self.take(struct.calcsize(code)))[0]
+        value: float = struct.unpack(
+            (">" if self.order == "big" else "<") + code, self.take(struct.calcsize(code))
+        )[0]
         return value
 
     def shared_string(self) -> bytes:
@@ -210,7 +218,9 @@ class _Reader:
                 return self.shared_string()
             case "#":
                 return self.class_name()
-            case "c" | "C" | "B":
+            case "c":  # chars are written as they are, without tags
+                return (self.byte() ^ 0x80) - 0x80
+            case "C" | "B":
                 return self.byte()
             case "s" | "i" | "l" | "q":
                 return self.integer()
@@ -223,6 +233,8 @@ class _Reader:
             case "{" | "(":
                 _, _, members = code[1:-1].partition("=")
                 return [self.value(member) for member in _split(members.encode("latin-1"))]
+            case "!":  # a field that is not written
+                return None
             case _:
                 raise ValueError(f"unknown type {code!r}")
 
@@ -313,7 +325,8 @@ def _plain(value: object, done: dict[int, object]) -> object:
 def _convert(value: _Object, done: dict[int, object]) -> object:
     if value.name.endswith("Dictionary"):
         items = [_plain(item, done) for item in value.values[1:]]
-        return {str(key): item for key, item in zip(items[::2], items[1::2], strict=False)}
+        pairs = zip(items[::2], items[1::2], strict=False)
+        return {key: item for key, item in pairs if isinstance(key, str)}
     if value.name.endswith(("Array", "Set")):
         return [_plain(item, done) for item in value.values[1:]]
     if value.name.endswith("String") and "Attributed" not in value.name:

@@ -17,6 +17,7 @@ from engine.conversation import (
     Attachment,
     AttachmentKind,
     Conversation,
+    Edit,
     Kind,
     Message,
     Reaction,
@@ -59,6 +60,39 @@ async def texts(studio, conversation=1):
 async def studio(tmp_path):
     async with await open_studio(tmp_path / "studio.db") as opened:
         yield opened
+
+
+async def test_what_edited_messages_said_before_is_kept(studio):
+    first, second = Edit("sped is key", 1000), Edit("speed is key", None)
+    half = "half an emoji \ud83d"  # what no database holds
+    spoken = [
+        message("a", 1, "Speed is key!", edited=True, edits=(first, second)),
+        message("b", 2, "as it was"),
+        message("c", 3, "whole", edited=True, edits=(Edit(half, 3),)),
+        message("a", 1, "another thread, the same key"),
+    ]
+    await take(studio, thread(spoken[:3]), thread(spoken[3:], "other"))
+    one, two, three = await reading.messages(studio, 1)
+    assert (one.edits, two.edits) == ((first, second), ())
+    assert [edit.text for edit in three.edits] == ["half an emoji ?"]
+    (other,) = await reading.messages(studio, 2)
+    assert other.edits == ()
+
+    # An older export knows less, a later one more; what was taken back is kept by nobody.
+    third = Edit("Speed is key!", 2000)
+    again = [
+        message("a", 1, "Speed, mostly.", edited=True, edits=(first, second, third)),
+        message("b", 2, "is now", edited=True, edits=(Edit("as it was", 2),)),
+        message("c", 3, "", kind=Kind.UNSENT, edited=True),
+    ]
+    await take(studio, thread(again))
+    await take(studio, thread(spoken[:1]))
+    one, two, three = await reading.messages(studio, 1)
+    assert one.edits == (first, second, third)
+    assert two.edits == (Edit("as it was", 2),)
+    assert (three.kind, three.text, three.edits) == (Kind.UNSENT, "", ())
+    raw = await studio.rows(str, "SELECT key FROM messages WHERE edits IS NULL ORDER BY conversation, key")
+    assert raw == ["c", "a"]
 
 
 async def test_every_field_comes_back(studio):

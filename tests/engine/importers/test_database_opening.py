@@ -16,6 +16,7 @@ import pytest
 from imessage_database import Database
 
 from engine.errors import DataError, StudioError
+from engine.importers import recognise
 from engine.importers.imessage import IMessageImporter
 from engine.importers.opening import denied, snapshot
 from engine.importers.report import ImportReport
@@ -95,6 +96,26 @@ def test_a_live_database(live: Database) -> None:
     live.connection.execute("DELETE FROM message WHERE text = '29'")  # its owner can still write
     live.connection.commit()
     assert len(load(live.path)[0]) == 29
+
+
+def test_without_room_for_a_copy_it_is_read_as_it_lies_and_says_what_is_missing(
+    live: Database, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    before = trace(live.path.parent)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"  # no larger file
+    done = subprocess.run(
+        [sys.executable, "-c", limit + READER, live.path],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )
+    assert done.stdout.startswith("20 [")
+    assert "the newest messages may be missing" in done.stdout
+    assert trace(live.path.parent) == before
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_database_whose_tables_are_still_in_the_wal(tmp_path: Path) -> None:
@@ -185,6 +206,22 @@ def test_the_refusal_names_full_disk_access() -> None:
     assert "Full Disk Access" in error.hint
     assert "Operation not permitted" in error.message
     assert "room" in denied(Path("chat.db"), OSError(28, "No space left on device")).message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_entered_names_full_disk_access(live: Database) -> None:
+    folder = live.path.parent
+    folder.chmod(0)
+    try:
+        assert not IMessageImporter().recognises(folder)
+        with pytest.raises(StudioError, match="may not be read") as caught:
+            load(folder)
+        assert "Full Disk Access" in caught.value.hint
+        with pytest.raises(StudioError) as caught:
+            recognise(folder)
+        assert "Full Disk Access" in caught.value.hint
+    finally:
+        folder.chmod(0o700)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

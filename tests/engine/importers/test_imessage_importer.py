@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from imessage_database import Database, history, nanoseconds, write_contacts
+from imessage_database import Database, nanoseconds, write_contacts
 from sample_script import read_scripts
 from typedstream_writer import FILE, PART, Run, encode
 
@@ -65,10 +65,18 @@ def test_a_conversation(database: Database) -> None:
     assert report.rows_total == report.rows_read == 3
 
 
-@pytest.mark.parametrize("more", [{"is_read": 1}, {"subject": "x"}])
-def test_a_folder_that_holds_it(database: Database, more: dict[str, object]) -> None:
+def test_a_subject_is_said_too_but_not_what_carriers_write(database: Database) -> None:
     chat, hare = direct(database)
-    database.message(chat, hare, T, "hi", **more)
+    for text, subject in (("at eight?", "Dinner"), (None, "Only this"), ("hi", "NoSubject"), ("ho", "")):
+        database.message(chat, hare, T, text, subject=subject)
+    messages, report = only(database.close())
+    assert [m.text for m in messages] == ["Dinner\nat eight?", "Only this", "hi", "ho"]
+    assert report.kinds == {"speech": 4}
+
+
+def test_a_folder_that_holds_it(database: Database) -> None:
+    chat, hare = direct(database)
+    database.message(chat, hare, T, "hi")
     folder = database.close().parent
     assert IMessageImporter().recognises(folder)
     assert IMessageImporter().recognises(folder / "chat.db")
@@ -170,12 +178,19 @@ def test_reactions_belong_to_their_message(database: Database) -> None:
     tap(2004, "BBB", T + 14, mine=True)  # replaces the one before
     tap(2007, "BBB", T + 15, mine=True)  # a sticker stands beside it
     tap(2000, "p:0/nowhere", T + 16)
+    tap(1000, "p:0/AAA", T + 17)  # stickers put on a bubble: as many as one likes
+    tap(1000, "p:0/AAA", T + 18)
+    tap(2007, "p:1/AAA", T + 19)
+    tap(3007, "p:1/AAA", T + 20)
     messages, report = only(database.close())
     assert [(m.text, [(r.actor, r.emoji, r.time) for r in m.reactions]) for m in messages] == [
-        ("Loved the race", [(HARE, "❤", T + 9)]),
+        (
+            "Loved the race",
+            [(HARE, "❤", T + 9), (HARE, "sticker", T + 17), (HARE, "sticker", T + 18)],
+        ),
         ("me too", [(HARE, "🐢", T + 12), ("Me", "‼", T + 14), ("Me", "sticker", T + 15)]),
     ]
-    assert report.kinds == {"speech": 2, "reaction": 7}
+    assert report.kinds == {"speech": 2, "reaction": 11}
     assert report.skipped == {"reaction to a message that is not here": 1}
 
 
@@ -205,6 +220,9 @@ def test_attachments(database: Database) -> None:
     send("g.pdf", text="read this \ufffc", mime_type="application/pdf")
     send("", text=None, filename="~/Library/x/h.jpeg")
     database.message(chat, hare, T, "\ufffc")
+    gone = [Run("\ufffc", {PART: 0, "IMAudioTranscription": "heard, and let go"})]
+    database.message(chat, hare, T, None, is_audio_message=1, body=encode(gone))
+    database.message(chat, hare, T, None, is_audio_message=1)
     heard = [Run("\ufffc", {PART: 0, FILE: "at", "IMAudioTranscription": "I am late"})]
     send("i.caf", text=None, is_audio_message=1, body=encode(heard))
     messages, report = only(database.close())
@@ -219,12 +237,14 @@ def test_attachments(database: Database) -> None:
         (Kind.SPEECH, "read this", kinds.FILE, "g.pdf"),
         (Kind.ATTACHMENT, "", kinds.PHOTO, "h.jpeg"),
         (Kind.ATTACHMENT, "", kinds.FILE, ""),
+        (Kind.ATTACHMENT, "heard, and let go", kinds.VOICE, ""),
+        (Kind.ATTACHMENT, "", kinds.VOICE, ""),
         (Kind.ATTACHMENT, "I am late", kinds.VOICE, "i.caf"),
     ]
     assert [(m.kind, m.text, m.attachments) for m in messages] == [
         (kind, text, (Attachment(what, name),)) for kind, text, what, name in expected
     ]
-    assert report.recovered == 1
+    assert report.recovered == 2
 
 
 def test_links_and_apps(database: Database) -> None:
@@ -246,28 +266,6 @@ def test_links_and_apps(database: Database) -> None:
     ]
 
 
-def test_edited_and_unsent(database: Database) -> None:
-    chat, hare = direct(database)
-    versions = [{"d": 1.0, "t": encode("frist")}, {"d": 2.0, "t": encode("first!")}]
-    edits = history(ec={"0": versions}, otr={"0": {"lo": 0, "le": 5}})
-    database.message(chat, hare, T, None, date_edited=1, message_summary_info=edits)
-    database.message(chat, hare, T, "first!", date_edited=1, message_summary_info=edits)
-    unsent = history(rp=[0], otr={"0": {"lo": 0, "le": 4}})
-    database.message(chat, hare, T, None, date_edited=1, date_retracted=1, message_summary_info=unsent)
-    runs = [Run("one ", {PART: 0}), Run("two ", {PART: 1}), Run("three", {PART: 10})]
-    partly = history(rp=[1], otr={"10": {}, "0": {}, "1": {}})
-    database.message(chat, hare, T, None, body=encode(runs), date_edited=1, message_summary_info=partly)
-    database.message(chat, hare, T, "junk", date_edited=1, message_summary_info=b"bplist00junk")
-    messages, _ = only(database.close())
-    assert [(m.kind, m.text, m.edited) for m in messages] == [
-        (Kind.SPEECH, "first!", True),
-        (Kind.SPEECH, "first!", True),
-        (Kind.UNSENT, "", False),
-        (Kind.SPEECH, "one three", False),
-        (Kind.SPEECH, "junk", True),
-    ]
-
-
 def test_login_codes_are_left_out_but_not_the_talk_about_them(database: Database) -> None:
     chat, hare = direct(database)
     name = "__kIMOneTimeCodeAttributeName"
@@ -282,22 +280,54 @@ def test_login_codes_are_left_out_but_not_the_talk_about_them(database: Database
 def test_group_events(database: Database) -> None:
     hare, owl = database.handle(HARE), database.handle(OWL)
     chat = database.chat("chat1", hare, owl, style=43)
-    for item, action, more in (
-        (1, 0, {"other_handle": owl}),
-        (1, 1, {"other_handle": owl}),
-        (2, 0, {"group_title": "Race"}),
-        (3, 0, {}),
-        (3, 1, {}),
-        (4, 0, {}),
-        (6, 0, {}),
-    ):
+    expected = [
+        (1, 0, {"other_handle": owl}, f"added {OWL}"),
+        (1, 1, {"other_handle": owl}, f"removed {OWL}"),
+        (2, 0, {"group_title": "Race"}, "named the conversation “Race”"),
+        (2, 0, {}, "removed the name"),
+        (3, 0, {}, "left the conversation"),
+        (3, 1, {}, "changed the group photo"),
+        (3, 2, {}, "removed the group photo"),
+        (4, 0, {"share_status": 0}, "started sharing a location"),
+        (4, 0, {"share_status": 1}, "stopped sharing a location"),
+        (5, 0, {}, "kept an audio message"),
+        (6, 0, {}, "started SharePlay"),
+        (77, 0, {}, ""),
+    ]
+    for item, action, more, _ in expected:
         database.message(chat, hare, T, None, item_type=item, group_action_type=action, **more)
-    database.message(chat, hare, T, "poll", associated_message_type=4000)
+    messages, report = only(database.close())
+    assert [(m.kind, m.text) for m in messages] == [(Kind.EVENT, text) for *_, text in expected]
+    assert report.kinds == {"event": len(expected)}
+
+
+def test_polls(database: Database) -> None:
+    """The poll is an app's bubble, every vote a row of its own: an event, no speech and no reaction."""
+    chat, hare = direct(database)
+    app = "com.apple.messages.MSMessageExtensionBalloonPlugin:0000000000:com.apple.messages.Polls"
+    database.message(chat, hare, T, "\ufffd", guid="poll", balloon_bundle_id=app)
+    vote = {"associated_message_type": 4000, "associated_message_guid": "poll"}
+    database.message(chat, 0, T + 1, None, mine=True, balloon_bundle_id=app, **vote)
+    database.message(chat, hare, T + 2, "\ufffd", balloon_bundle_id=app, **vote)
     messages, _ = only(database.close())
-    assert {m.kind for m in messages} == {Kind.EVENT}
-    assert [m.text for m in messages][:4] == [
-        f"added {OWL}", f"removed {OWL}", "named the conversation “Race”", "left the conversation"
-    ]  # fmt: skip
+    assert [(m.kind, m.sender, m.text) for m in messages] == [
+        (Kind.ATTACHMENT, "5550100001", ""),
+        (Kind.EVENT, "me", "voted in a poll"),
+        (Kind.EVENT, "5550100001", "voted in a poll"),
+    ]
+    assert messages[0].attachments == (Attachment(AttachmentKind.APP, "Polls"),)
+    assert messages[0].reactions == ()
+
+
+def test_a_mention_is_said_as_it_stands(database: Database) -> None:
+    chat, hare = direct(database)
+    name = "__kIMMentionConfirmedMention"
+    runs = [Run("ask ", {PART: 0}), Run("Owl 🦉", {PART: 0, name: OWL}), Run(" first", {PART: 0})]
+    database.message(chat, hare, T, None, body=encode(runs))
+    database.message(chat, 0, T + 1, "ask Owl 🦉 first", mine=True, body=encode(runs))
+    messages, report = only(database.close())
+    assert [(m.kind, m.text) for m in messages] == [(Kind.SPEECH, "ask Owl 🦉 first")] * 2
+    assert report.recovered == 1
 
 
 def test_names_from_the_address_book_beside_it(database: Database) -> None:

@@ -59,6 +59,17 @@ def test_an_iphone_backup_with_its_contacts(tmp_path: Path) -> None:
     assert titles(tmp_path) == {"Hare Swift": ["hi"]}
 
 
+def test_a_backup_of_before_ios_10_has_no_folders_inside(tmp_path: Path) -> None:
+    a_database(tmp_path / Path(SMS).name)
+    iphone_contacts(tmp_path / Path(BOOK).name)
+    assert isinstance(recognise(tmp_path), IMessageImporter)
+    assert titles(tmp_path) == {"Hare Swift": ["hi"]}
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for place in (SMS, BOOK):
+            archive.write(tmp_path / Path(place).name, f"backup/{Path(place).name}")
+    assert titles(tmp_path / "mine.zip") == {"Hare Swift": ["hi"]}
+
+
 def test_an_encrypted_backup_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "3d").mkdir()
     (tmp_path / SMS).write_bytes(b"\x8f" * 5000)

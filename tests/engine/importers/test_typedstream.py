@@ -18,6 +18,8 @@ ATTRIBUTES = st.dictionaries(
         st.floats(allow_nan=False),
         WORDS,
         st.binary(max_size=20),
+        st.booleans(),
+        st.lists(WORDS, max_size=3),
         st.dictionaries(st.text("xyz", min_size=1, max_size=3), WORDS, max_size=2),
     ),
     max_size=3,
@@ -28,8 +30,9 @@ ATTRIBUTES = st.dictionaries(
     "text", ["hi", "", "é" * 63, "x" * 127, "x" * 128, "😂" * 8192, "y" * 65536, "NSString +"]
 )
 @pytest.mark.parametrize("mutable", [False, True])
-def test_lengths_of_every_width(text: str, mutable: bool) -> None:
-    blob = encode(text, mutable=mutable)
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_lengths_of_every_width(text: str, mutable: bool, big_endian: bool) -> None:
+    blob = encode(text, mutable=mutable, big_endian=big_endian)
     assert typedstream.text(blob) == text
     body = typedstream.decode(blob)
     assert body is not None
@@ -44,10 +47,10 @@ def test_runs_count_utf16_units_and_name_their_attributes_again() -> None:
     assert [(run.text, run.attributes) for run in body.runs] == [(run.text, run.attributes) for run in runs]
 
 
-@given(st.lists(st.tuples(WORDS, ATTRIBUTES), min_size=1, max_size=5), st.booleans())
-def test_round_trip(pieces: list[tuple[str, dict[str, object]]], mutable: bool) -> None:
+@given(st.lists(st.tuples(WORDS, ATTRIBUTES), min_size=1, max_size=5), st.booleans(), st.booleans())
+def test_round_trip(pieces: list[tuple[str, dict[str, object]]], mutable: bool, big_endian: bool) -> None:
     runs = [Run(text, attributes) for text, attributes in pieces]  # type: ignore[arg-type]
-    blob = encode(runs, mutable=mutable)
+    blob = encode(runs, mutable=mutable, big_endian=big_endian)
     body = typedstream.decode(blob)
     assert body is not None
     assert not body.damaged
@@ -66,6 +69,15 @@ def test_a_link_attribute_is_its_address() -> None:
     body = typedstream.decode(encode([Run("see", {"link": Url("https://example.org")})]))
     assert body is not None
     assert body.runs[0].attributes == {"link": "https://example.org"}
+
+
+def test_chars_have_a_sign_and_no_tags() -> None:
+    """A char of 0x81 is -127; an int of it would be a tag."""
+    blob = encode([Run("x", {"n": True})])
+    for written, read in ((b"\x00", 0), (b"\x7f", 127), (b"\x81", -127), (b"\xff", -1)):
+        body = typedstream.decode(blob[:-4] + written + blob[-3:])
+        assert body is not None
+        assert body.runs[0].attributes == {"n": read}
 
 
 def test_many_references_need_sixteen_bits() -> None:
