@@ -12,7 +12,7 @@ import msgspec
 
 from engine.archive.matching import like_pattern, matching
 from engine.archive.query import parse
-from engine.archive.rows import ConversationRow, Counts, Dialogue, MessageRow, SourceRow
+from engine.archive.rows import ConversationRow, Counts, Dialogue, MessageRow, Quote, SourceRow
 from engine.archive.studio import Studio
 from engine.conversation import Attachment, Edit, Kind, Reaction
 from engine.errors import StudioError
@@ -24,6 +24,7 @@ ORDERS: dict[Order, str] = {
     "title": "c.title COLLATE NOCASE, c.id",
     "messages": "c.messages DESC, c.id",
 }
+QUOTED = 200  # letters of what a message answers
 CONVERSATION = """
 SELECT c.id, c.title, source.name, c.is_group, c.section, c.messages, c.first, c.last, (
     SELECT json_group_array(name) FROM (
@@ -34,7 +35,9 @@ FROM conversations c JOIN sources source ON source.id = c.source
 """
 MESSAGE = (
     "m.id, m.conversation, p.name, p.id, m.time, m.text, m.kind, m.reactions, m.attachments,"
-    " m.reply_to, m.edited, p.is_owner, m.edits"
+    " m.reply_to, m.edited, p.is_owner, m.edits,"
+    " (SELECT q.name FROM messages t JOIN senders w ON w.id = t.sender JOIN people q ON q.id = w.person"
+    f" WHERE t.id = m.reply_to), (SELECT substr(t.text, 1, {QUOTED}) FROM messages t WHERE t.id = m.reply_to)"
 )
 WRITER = "JOIN senders s ON s.id = m.sender JOIN people p ON p.id = s.person"
 SPOKEN = "m.time, m.seq, m.id"
@@ -213,6 +216,8 @@ def message_row(
     edited: int,
     is_owner: int,
     edits: str | None,
+    answered: str | None,
+    quoted: str | None,
 ) -> MessageRow:
     return MessageRow(
         id,
@@ -228,4 +233,5 @@ def message_row(
         bool(edited),
         bool(is_owner),
         _edits.decode(edits) if edits else (),
+        Quote(answered, quoted or "") if answered is not None else None,
     )

@@ -47,9 +47,16 @@ class ConversationRow(msgspec.Struct, frozen=True):
     last: int | None = None
 
 
+class Quote(msgspec.Struct, frozen=True):
+    """What a message answers: who said it, and how it begins ("" where it has no text)."""
+
+    sender: str
+    text: str
+
+
 class MessageRow(msgspec.Struct, frozen=True):
     """sender: the name of the person (aliases joined). reply_to: a MessageRow.id. edits: what it said
-    before, oldest first."""
+    before, oldest first. answers: the message that reply_to names."""
 
     id: int
     conversation: int
@@ -64,6 +71,7 @@ class MessageRow(msgspec.Struct, frozen=True):
     edited: bool = False
     is_owner: bool = False
     edits: tuple[Edit, ...] = ()
+    answers: Quote | None = None
 
 
 class PersonRow(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from screen_reader import press, rows, settled, text
 
 from engine.archive import open_studio, people
 from engine.archive.rows import ConversationRow
+from engine.conversation import Attachment, AttachmentKind, Conversation, Kind, Message, Sender
 from tui.app import UnderstudyApp
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
@@ -61,6 +62,24 @@ async def test_a_transcript_names_each_run_once_and_marks_what_is_no_speech(
         shown = text(app)
         assert "· Missed call" in shown
         assert "· Tortoise · took a message back" in shown
+
+
+async def test_a_reply_shows_what_it_answers(tmp_path: Path) -> None:
+    people = (Sender("hare", "Hare"), Sender("tortoise", "Tortoise"))
+    said = [
+        Message("a", "hare", 1_000, "Speed is key!\nAlways."),
+        Message("b", "tortoise", 2_000, "", Kind.ATTACHMENT, (Attachment(AttachmentKind.PHOTO),)),
+        Message("c", "tortoise", 3_000, "Slowly.", reply_to="a"),
+        Message("d", "hare", 4_000, "Nice one.", reply_to="b"),
+    ]
+    studio = await studio_builder.build(tmp_path / "s.db", Conversation("c", "Hare", people, said))
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = [line.partition("│ │ ")[2].strip() for line in rows(app)]
+        at = shown.index("Slowly.")
+        assert shown[at - 1] == "↪ Hare: Speed is key!⏎Always."
+        assert shown[shown.index("Nice one.") - 1].startswith("↪ Tortoise: [attachment]")
 
 
 async def test_the_ai_sender_has_the_accent_gutter_everywhere(studio: Path) -> None:

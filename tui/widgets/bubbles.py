@@ -111,6 +111,10 @@ def _body(index: int, row: MessageRow, room: int, time: str) -> list[Line]:
     ends = [time] if time else []
     if row.edited:
         ends.append("edited")
+    if row.answers is not None:
+        what = safe_line(row.answers.text) or "[attachment]"
+        quote = fit(f"↪ {safe_line(row.answers.sender)}: {what}", room).rstrip()
+        lines.insert(0, Line(index, "note", quote))
     lines[0] = lines[0]._replace(end="  ".join(ends))
     reactions = "  ".join(f"{safe_line(one.emoji)} {safe_line(one.actor)}".strip() for one in row.reactions)
     if reactions:
