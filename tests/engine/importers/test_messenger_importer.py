@@ -344,6 +344,7 @@ def test_bom_and_half_an_emoji(tmp_path: Path) -> None:
 
 PHOTO = [{"uri": "messages/inbox/ann_1/photos/1_n.jpg", "creation_timestamp": 1}]
 MARK = Attachment(AttachmentKind.PHOTO, "1_n.jpg")
+MAP = "https%3A%2F%2Fwww.bing.com%2Fmaps%2Fdefault.aspx%3Fwhere1%3D51.5"
 
 
 @pytest.mark.parametrize(
@@ -409,6 +410,24 @@ MARK = Attachment(AttachmentKind.PHOTO, "1_n.jpg")
             (Attachment(AttachmentKind.LINK, "https://x.org/a"),),
         ),
         (
+            said("Ann Lee", T, "hier", share={"link": f"https://l.facebook.com/l.php?u={MAP}"}),
+            Kind.SPEECH,
+            "hier",
+            (Attachment(AttachmentKind.LOCATION, f"https://l.facebook.com/l.php?u={MAP}"),),
+        ),
+        (
+            said("Ann Lee", T, "Ann hat einen Live-Standort geteilt."),
+            Kind.ATTACHMENT,
+            "Ann hat einen Live-Standort geteilt.",
+            (Attachment(AttachmentKind.LOCATION),),
+        ),
+        (
+            said("Ann Lee", T, "Ann a partagé sa position.", share={"link": "https://x.org/"}),
+            Kind.ATTACHMENT,
+            "",
+            (Attachment(AttachmentKind.LOCATION, "https://x.org/"),),
+        ),
+        (
             said("Ann Lee", T, sticker={"uri": "messages/stickers_used/1.png"}),
             Kind.ATTACHMENT,
             "",
@@ -440,6 +459,8 @@ def test_facebook_user_is_never_one_person(tmp_path: Path) -> None:
     gone = {key: [s.key for s in c.senders if s.name == "Facebook user"] for key, c in found.items()}
     assert len(gone["a_1"]) == len(gone["b_2"]) == 1
     assert gone["a_1"] != gone["b_2"]
+    write_thread(tmp_path, "c_3", [said("Utilisateur Facebook", T, "hi")], ["Facebook-Nutzer", "Me"])
+    assert [s.name for s in load(tmp_path)[0]["c_3"].senders] == ["Facebook user", "Me"]
     assert {message.sender for message in found["b_2"].messages} == set(gone["b_2"])
     assert report.owner == "Me"
 
