@@ -514,7 +514,7 @@ def test_the_encrypted_export(tmp_path: Path) -> None:
     (tmp_path / "Zoë_7.json").write_bytes(secure("Zoë_7", ["Zoë", "Me"], rows))
     (tmp_path / "Bob_8.json").write_bytes(secure("Bob_8", ["Bob", "Me"], []))
     found, report = load(tmp_path)
-    conversation = found["Zoë_7"]
+    conversation = found["encrypted with Zoë"]
     messages = list(conversation.messages)
     assert conversation.title == "Zoë"
     assert [m.kind for m in messages] == [Kind.SPEECH, Kind.ATTACHMENT, Kind.UNSENT, Kind.ATTACHMENT]
@@ -523,7 +523,7 @@ def test_the_encrypted_export(tmp_path: Path) -> None:
     assert messages[1].attachments == (Attachment(AttachmentKind.FILE, ""),)
     assert messages[3].attachments == (Attachment(AttachmentKind.PHOTO, "x.jpg"),)
     assert report.owner == "Me"
-    assert list(found) == ["Zoë_7"]  # the other one is empty
+    assert list(found) == ["encrypted with Zoë"]  # the other one is empty
 
 
 def test_the_encrypted_export_goes_on_from_the_main_one(tmp_path: Path) -> None:
