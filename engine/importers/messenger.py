@@ -22,6 +22,7 @@ from engine.errors import DataError, StudioError
 from engine.importers.export_files import ExportFile, is_zip, natural, open_files, starts_as_object
 from engine.importers.messenger_rows import Line, Row, is_mojibake, person, read_row, repair, understand
 from engine.importers.report import ImportReport
+from engine.importers.services import is_instagram, split
 from engine.importers.spoken import PACKED_FROM, Spoken
 from engine.importers.thread_files import WHOLE, NotAThreadError, Thread, head, read_rows, read_thread
 from engine.importers.wording import ANONYMOUS
@@ -33,8 +34,6 @@ SECTIONS = {
     "message_requests": "requests",
     "e2ee_cutover": "encrypted",
 }
-_INSTAGRAM = "your_instagram_activity"
-_FACEBOOK = {"your_activity_across_facebook", "your_facebook_activity"}  # a download may hold both
 # A thread's own number or sign behind its name, which follows the title: it stays when the title changes.
 _LASTING = re.compile(r".*_(\d{6,}|(?=.*\d)[A-Za-z0-9_-]{10})")
 _NUMBERED = re.compile(r"messages?(_\d+)?")
@@ -65,7 +64,7 @@ class MessengerImporter:
                 return False
             with open_files(path) as export:
                 # Thread files first: a whole Facebook download has hundreds of other files.
-                for file in sorted(export.files, key=lambda file: "message" not in file.path):
+                for file in sorted(self._own(export.files), key=lambda file: "message" not in file.path):
                     try:
                         if not file.is_page:
                             if file.size <= WHOLE or head(file) is None:
@@ -78,6 +77,10 @@ class MessengerImporter:
         return False
 
     def conversations(self, path: Path, report: ImportReport) -> Iterator[Conversation]:
+        if holds_instagram_too(path):
+            report.warnings.append(
+                "What is Instagram's in it was not read; import the folder of Instagram by its own path"
+            )
         return self.together([path], report)
 
     def together(self, paths: Sequence[Path], report: ImportReport) -> Iterator[Conversation]:
@@ -85,7 +88,7 @@ class MessengerImporter:
         with open_files(*(path.expanduser() for path in paths)) as export:
             report.bad_files += export.bad
             report.warnings += [warning for path in paths for warning in _others_inside(path.expanduser())]
-            parts = _index(export.files, report)
+            parts = _index(self._own(export.files), report)
             if not parts:
                 _refuse_bad(report)
                 raise StudioError(
@@ -110,6 +113,10 @@ class MessengerImporter:
             if report.rows_read == 0:
                 _refuse_bad(report)
 
+    def _own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+        """The files of this service, where the download holds another's too."""
+        return split(files)[0] or list(files)
+
 
 class InstagramImporter(MessengerImporter):
     """Instagram's own download: the same threads in other folders."""
@@ -117,12 +124,28 @@ class InstagramImporter(MessengerImporter):
     name = "instagram"
 
     def recognises(self, path: Path) -> bool:
-        try:
-            with open_files(path.expanduser()) as export:
-                folders = {name for file in export.files for name in file.folder.parts}
-        except (StudioError, OSError):
-            return False
-        return _INSTAGRAM in folders and not folders & _FACEBOOK and super().recognises(path)
+        return super().recognises(path) and not holds_instagram_too(path)
+
+    def _own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+        return split(files)[1]
+
+
+def holds_instagram_too(path: Path) -> bool:
+    """Whether both services' conversations lie at the path."""
+    try:
+        with open_files(path.expanduser()) as export:
+            return all(split(export.files))
+    except (StudioError, OSError):
+        return False
+
+
+def is_of_either(path: Path) -> bool:
+    """Whether nothing in the download tells which service's it is."""
+    try:
+        with open_files(path) as export:
+            return is_instagram(export.files) is None
+    except (StudioError, OSError):
+        return False
 
 
 def is_only_media(path: Path) -> bool:
