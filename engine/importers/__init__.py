@@ -101,22 +101,22 @@ class Export(msgspec.Struct, frozen=True):
 
 def recognise_all(paths: Sequence[Path]) -> list[Export]:
     """What lies at the paths, in their order. Zips of one family are read as one: a thread may begin in
-    one of them and end in another, and some hold nothing but pictures. A download that holds two
+    one of them and end in another, and some hold none at all. A download that holds two
     services' conversations is an export of each. Raises as recognise does."""
     from engine.importers.export_files import is_zip
     from engine.importers.messenger import (
         InstagramImporter,
         MessengerImporter,
         holds_instagram_too,
+        is_beside_the_threads,
         is_of_either,
-        is_only_media,
     )
 
     exports: list[Export] = []
     zips = [path for path in paths if is_zip(path.expanduser())]
     found: list[tuple[Path, Importer]] = []
     for path in paths:
-        if path in zips and len(zips) > 1 and is_only_media(path.expanduser()):
+        if path in zips and len(zips) > 1 and is_beside_the_threads(path.expanduser()):
             continue
         found.append((path, recognise(path)))
         if isinstance(found[-1][1], MessengerImporter) and holds_instagram_too(path):

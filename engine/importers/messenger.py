@@ -63,8 +63,7 @@ class MessengerImporter:
             if path.is_file() and not is_zip(path) and not starts_as_object(path):
                 return False
             with open_files(path) as export:
-                # Thread files first: a whole Facebook download has hundreds of other files.
-                for file in sorted(self._own(export.files), key=lambda file: "message" not in file.path):
+                for file in _threads_first(self._own(export.files)):
                     try:
                         if not file.is_page:
                             if file.size <= WHOLE or head(file) is None:
@@ -148,13 +147,32 @@ def is_of_either(path: Path) -> bool:
         return False
 
 
-def is_only_media(path: Path) -> bool:
-    """Whether a zip has nothing in it that could be a conversation."""
+def is_beside_the_threads(path: Path) -> bool:
+    """Whether a zip is sound and holds no conversation: the pictures or the posts of a large download."""
     try:
         with open_files(path) as export:
-            return not export.files and not export.bad
+            return not export.bad and not any(_may_be_thread(file) for file in _threads_first(export.files))
     except (StudioError, OSError):
         return False
+
+
+def _threads_first(files: Sequence[ExportFile]) -> list[ExportFile]:
+    """A whole Facebook download has hundreds of other files."""
+    return sorted(files, key=lambda file: "message" not in file.path)
+
+
+def _may_be_thread(file: ExportFile) -> bool:
+    """Also pages and what cannot be read: somebody is to be told of those."""
+    if file.is_page:
+        return True
+    try:
+        if file.size <= WHOLE or head(file) is None:
+            read_thread(file)
+    except NotAThreadError:
+        return False
+    except DataError:
+        return True
+    return True
 
 
 def _others_inside(path: Path) -> list[str]:

@@ -61,8 +61,11 @@ def test_the_zips_of_one_download_are_read_as_one(tmp_path: Path) -> None:
         (folder / "message_1.json").rename(folder / f"message_{number}.json")
         zip_export(tmp_path / f"part{number}", tmp_path / f"facebook-{number}.zip")
     pictures = make_zip(tmp_path / "facebook-3.zip", {"messages/inbox/ann_1/photos/1.jpg": b"x"})
+    posts = make_zip(tmp_path / "facebook-4.zip", {"posts/your_posts_1.json": b'[{"timestamp": 1}]'})
     phone = samples.imessage()
-    exports = recognise_all([tmp_path / "facebook-2.zip", phone, pictures, tmp_path / "facebook-1.zip"])
+    exports = recognise_all(
+        [tmp_path / "facebook-2.zip", phone, posts, pictures, tmp_path / "facebook-1.zip"]
+    )
     assert [(export.importer.name, len(export.paths)) for export in exports] == [
         ("messenger", 2), ("imessage", 1)
     ]  # fmt: skip
@@ -71,7 +74,10 @@ def test_the_zips_of_one_download_are_read_as_one(tmp_path: Path) -> None:
     assert [message.text for message in conversation.messages] == ["0", "1", "2", "3", "4", "5"]
     assert report.skipped == {}
     with pytest.raises(StudioError, match="holds no conversations"):
-        recognise_all([pictures, pictures])
+        recognise_all([pictures, posts])
+    pages = make_zip(tmp_path / "facebook-5.zip", {"messages/inbox/ann_1/message_1.html": b"<html>"})
+    with pytest.raises(StudioError, match="HTML pages, not JSON"):
+        recognise_all([tmp_path / "facebook-1.zip", pages])
 
 
 def test_instagram_is_told_from_facebook(tmp_path: Path) -> None:
