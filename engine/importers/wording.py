@@ -18,18 +18,16 @@ from functools import lru_cache
 from engine.conversation import Kind
 
 ANONYMOUS = "Facebook user"  # what every deleted account is called
-ANONYMOUS_NAMES = frozenset(
-    ["", "messenger user"]
-    + [
-        name.format(service)
-        for service in ("facebook", "instagram")
-        for name in (
-            "{} user", "{}-nutzer", "{}-nutzerin", "{}-benutzer", "utilisateur {}", "utilisateur de {}",
-            "usuario de {}", "utente di {}", "utente {}", "usuário do {}", "utilizador do {}", "{}ユーザー",
-            "{} ユーザー",
-        )
-    ]
+_GONE = tuple(
+    name.format(service)
+    for service in ("Facebook", "Instagram")
+    for name in (
+        "{} user", "{} User", "{}-Nutzer", "{}-Nutzerin", "{}-Benutzer", "Utilisateur {}",
+        "Utilisateur de {}", "Usuario de {}", "Utente di {}", "Utente {}", "Usuário do {}",
+        "Utilizador do {}", "{}ユーザー", "{} ユーザー",
+    )
 )  # fmt: skip
+ANONYMOUS_NAMES = frozenset(["", "messenger user", *(name.casefold() for name in _GONE)])
 """The names of deleted accounts, casefolded."""
 
 _EMOJI = r"[^\w\s\x00-\x7f]\S{0,20}"
@@ -366,7 +364,12 @@ def _starts_with_emoji(text: str) -> bool:
 def _names(sender: str, may_be_owner: bool) -> tuple[str, ...]:
     """How a sentence of the service may call its sender, longest first, with what stands behind it."""
     words = sender.split()
-    names = [" ".join(words[:count]) + " " for count in range(len(words), 0, -1)] or [f"{ANONYMOUS} "]
+    names = [" ".join(words[:count]) + " " for count in range(len(words), 0, -1)]
+    called = [sender]
+    if sender == ANONYMOUS:
+        called = [*_GONE]
+        names = [f"{name} " for name in _GONE]
     if may_be_owner:
         names += _YOU
-    return (f"{sender}さんが", f"{sender}さんから", f"{sender}が", *names)
+    japanese = [f"{name}{end}" for name in called for end in ("さんが", "さんから", "が")]
+    return (*japanese, *names)

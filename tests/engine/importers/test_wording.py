@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.conversation import Kind
-from engine.importers.wording import wording
+from engine.importers.wording import ANONYMOUS, wording
 
 A, C, E, R, U = Kind.ATTACHMENT, Kind.CALL, Kind.EVENT, Kind.REACTION, Kind.UNSENT
 
@@ -146,3 +146,9 @@ def test_to_the_owner_only(text: str, kind: Kind) -> None:
 )
 def test_people_speak(text: str) -> None:
     assert wording(text, "Zoë Lee", "Me") is None
+
+
+def test_a_deleted_account_may_have_any_of_its_names() -> None:
+    for text in ("Instagram User sent an attachment.", "Facebook-Nutzer hat einen Anhang gesendet."):
+        assert wording(text, ANONYMOUS, "Me") is A
+        assert wording(text, "Zoë Lee", "Me") is None
