@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from messenger_export import ROOT, said, thread_bytes, write_thread, zip_export
 from sample_script import read_scripts
 
 from engine import samples
 from engine.conversation import Attachment, AttachmentKind, Conversation, Kind, Message
 from engine.errors import DataError, StudioError
-from engine.importers import spoken, thread_files
+from engine.importers import thread_files
 from engine.importers.messenger import MessengerImporter
 from engine.importers.messenger_rows import is_mojibake, read_row, repair
 from engine.importers.report import ImportReport
@@ -83,18 +81,6 @@ def test_mojibake_is_a_fact_of_the_whole_file() -> None:
     assert repair("é") == "é"  # not UTF-8 when read as bytes: kept
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=8))
-def test_any_text_survives_the_round_trip(written: list[str]) -> None:
-    rows = [said("Zoë", T + n, text) for n, text in enumerate(written)]
-    raw = thread_bytes(rows, ["Zoë"])
-    thread = json.loads(raw)
-    came = [read_row(json.dumps(row).encode(), is_mojibake(raw), None) for row in thread["messages"][::-1]]
-    for text, line in zip(written, came, strict=True):
-        assert isinstance(line, str) == (not text.strip())
-        if not isinstance(line, str):
-            assert line.text == text
-
-
 def test_numbered_files_are_one_conversation_in_spoken_order(tmp_path: Path) -> None:
     rows = [said("Ann", T + n, f"line {n}") for n in range(24)]
     write_thread(tmp_path, "ann_1", rows, ["Ann", "Bob"], per_file=2)  # 12 files: message_10 is older than 2
@@ -107,42 +93,6 @@ def test_messages_of_the_same_millisecond_keep_their_order(tmp_path: Path) -> No
     write_thread(tmp_path, "ann_1", rows, ["Ann", "Bob"], per_file=4)
     messages, _ = only(tmp_path)
     assert [message.text for message in messages] == [f"line {n}" for n in range(10)]
-
-
-LONG = st.lists(
-    st.tuples(
-        st.integers(0, 30), st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.booleans()
-    ),
-    max_size=40,
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(written=LONG, per_file=st.integers(1, 50), piece=st.integers(20, 3000), packed=st.integers(1, 60))
-def test_a_large_file_read_in_pieces_says_the_same(
-    tmp_path_factory: pytest.TempPathFactory,
-    written: list[tuple[int, str, bool]],
-    per_file: int,
-    piece: int,
-    packed: int,
-) -> None:
-    rows: list[Any] = []
-    for time, text, photo in sorted(written, key=lambda row: row[0]):
-        more: dict[str, Any] = {"photos": [{"uri": text}]} if photo else {}
-        rows.append(said("Zoë [1]", T + time, f'{text}}}, {{"sender_name": "', **more) if text else 7)
-    folder = tmp_path_factory.mktemp("export")
-    write_thread(folder, "zoe_1", rows, ["Zoë [1]", "Me"], per_file=per_file)
-    whole, report = load(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(thread_files, "WHOLE", 0)
-        patch.setattr(thread_files, "PIECE", piece)
-        patch.setattr(spoken, "PACKED_FROM", packed)
-        in_pieces, same_report = load(folder)
-    assert {key: list(c.messages) for key, c in in_pieces.items()} == {
-        key: list(c.messages) for key, c in whole.items()
-    }
-    assert same_report == report
-    assert all([m.time for m in c.messages] == sorted(m.time for m in c.messages) for c in whole.values())
 
 
 def test_a_large_file_that_is_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

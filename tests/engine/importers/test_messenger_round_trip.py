@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from messenger_downloads import GONE, Download, downloads
+from messenger_downloads import GONE, Download, Told, conversations, downloads
 
 from engine.conversation import Conversation
 from engine.importers import ImportReport, recognise_all, spoken, thread_files
@@ -69,3 +70,22 @@ def test_every_download(
     assert len({c.key for c in found}) == len(found)
     gone = [sender.key for c in found for sender in c.senders if sender.name == GONE]
     assert len(set(gone)) == len(gone)
+
+
+@settings(max_examples=40, deadline=None)
+@given(first=conversations(17_000_000_000_000, False).filter(lambda one: not one.cut), data=st.data())
+def test_a_newer_download_of_the_same_account(
+    tmp_path_factory: pytest.TempPathFactory, first: Told, data: st.DataObject
+) -> None:
+    """It has more in the middle too, is cut anew, and the thread is called otherwise."""
+    new = replace(first, title="A new name", per_file=data.draw(st.integers(1, 8)))
+    kept = data.draw(st.lists(st.booleans(), min_size=len(first.bubbles), max_size=len(first.bubbles)))
+    bubbles = tuple(bubble for bubble, keep in zip(first.bubbles, kept, strict=True) if keep)
+    old = replace(first, bubbles=bubbles)
+    read = []
+    for one in (old, new):
+        download = Download("messages", (one,), "folder", 0)
+        found, _ = load(download.write(tmp_path_factory.mktemp("download")))
+        assert sorted(map(as_told, found), key=repr) == download.expected()
+        read.append({(c.key, m.key): (m.time, m.text) for c in found for m in c.messages})
+    assert read[0].items() <= read[1].items()
