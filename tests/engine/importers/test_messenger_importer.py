@@ -206,6 +206,18 @@ def test_parts_of_a_download_join(tmp_path: Path) -> None:
     assert report.skipped == {"repeated in the export": 3}
 
 
+def test_an_older_download_beside_the_parts_of_a_newer_one(tmp_path: Path) -> None:
+    rows = [said("Ann", T + n // 2, "ha") for n in range(6)]
+    for place, number, part in (("a", 1, rows[:4]), ("b", 1, rows[3:]), ("c", 2, rows[:3])):
+        folder = tmp_path / place / "inbox" / "ann_1234567890"
+        folder.mkdir(parents=True)
+        content = thread_bytes(part, ["Ann", "Me"], path="inbox/ann_1234567890")
+        (folder / f"message_{number}.json").write_bytes(content)
+    messages, report = only(tmp_path)
+    assert [message.time for message in messages] == [row["timestamp_ms"] for row in rows]
+    assert report.skipped == {"repeated in the export": 4}
+
+
 def test_the_group_copy_of_a_thread_adds_nothing(tmp_path: Path) -> None:
     rows = [said("Ann", T + n, f"{n}") for n in range(3)]
     folder = write_thread(tmp_path, "crew_9", rows, ["Ann", "Bob", "Me"])
