@@ -91,6 +91,7 @@ class Conversation(msgspec.Struct, frozen=True):
     """One thread. `messages` is in spoken order and may be a generator: it is read once.
 
     key: stable inside one source. section: where the source keeps it (inbox, archived, ...).
+    also: a second key under which another export of the source may have brought it; "" if none.
     """
 
     key: str
@@ -99,6 +100,12 @@ class Conversation(msgspec.Struct, frozen=True):
     messages: Iterable[Message]
     is_group: bool = False
     section: str = "inbox"
+    also: str = ""
+
+
+def encrypted_key(title: str, is_group: bool) -> str:
+    """The key of an encrypted conversation in an export that names it by nothing that lasts."""
+    return f"encrypted {'group' if is_group else 'with'} {title}"
 
 
 def when(time: int) -> datetime:

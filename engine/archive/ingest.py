@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from engine.archive.edits import History, watched
 from engine.archive.first_import import first_import
+from engine.archive.known import known_in, under_known_keys
 from engine.archive.merge import Origin, merge
 from engine.archive.message_rows import Row, batches, storable
 from engine.archive.studio import Studio, connect, explained
@@ -78,7 +79,8 @@ async def ingest(
     """
     stop = threading.Event()
     edits: list[History] = []
-    conversations = watched(conversations, edits)
+    known = under_known_keys(conversations, await known_in(studio, source))
+    conversations = watched(known, edits)
 
     def check() -> None:
         if stop.is_set() or (cancelled is not None and cancelled()):

@@ -101,23 +101,39 @@ class Export(msgspec.Struct, frozen=True):
 
 def recognise_all(paths: Sequence[Path]) -> list[Export]:
     """What lies at the paths, in their order. Zips of one family are read as one: a thread may begin in
-    one of them and end in another, and some hold nothing but pictures. Raises as recognise does."""
+    one of them and end in another, and some hold none at all. A download that holds two
+    services' conversations is an export of each. Raises as recognise does."""
     from engine.importers.export_files import is_zip
-    from engine.importers.messenger import MessengerImporter, is_only_media
+    from engine.importers.messenger import (
+        InstagramImporter,
+        MessengerImporter,
+        holds_instagram_too,
+        is_beside_the_threads,
+        is_of_either,
+    )
 
     exports: list[Export] = []
     zips = [path for path in paths if is_zip(path.expanduser())]
+    found: list[tuple[Path, Importer]] = []
     for path in paths:
-        if path in zips and len(zips) > 1 and is_only_media(path.expanduser()):
+        if path in zips and len(zips) > 1 and is_beside_the_threads(path.expanduser()):
             continue
-        importer = recognise(path)
-        exports.append(Export(importer, (path,)))
+        found.append((path, recognise(path)))
+        if isinstance(found[-1][1], MessengerImporter) and holds_instagram_too(path):
+            found.append((path, InstagramImporter()))
+    of_zips = {
+        importer.name for path, importer in found if path in zips and not is_of_either(path.expanduser())
+    }
+    for path, importer in found:
         joins = path in zips and isinstance(importer, MessengerImporter)
-        for place, export in enumerate(exports[:-1] if joins else ()):
+        if joins and of_zips == {"instagram"}:  # a part that itself does not tell
+            importer = InstagramImporter()
+        for place, export in enumerate(exports if joins else ()):
             if export.importer.name == importer.name and export.paths[0] in zips:
                 exports[place] = Export(export.importer, (*export.paths, path))
-                exports.pop()
                 break
+        else:
+            exports.append(Export(importer, (path,)))
     if not exports:
         recognise(paths[0])
     return exports

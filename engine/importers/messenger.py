@@ -11,16 +11,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
 import msgspec
 
-from engine.conversation import Conversation, Kind, Message, Sender
+from engine.conversation import Conversation, Kind, Message, Sender, encrypted_key
 from engine.errors import DataError, StudioError
 from engine.importers.export_files import ExportFile, is_zip, natural, open_files, starts_as_object
 from engine.importers.messenger_rows import Line, Row, is_mojibake, person, read_row, repair, understand
 from engine.importers.report import ImportReport
+from engine.importers.services import is_instagram, split
 from engine.importers.spoken import PACKED_FROM, Spoken
 from engine.importers.thread_files import WHOLE, NotAThreadError, Thread, head, read_rows, read_thread
 from engine.importers.wording import ANONYMOUS
@@ -32,8 +34,9 @@ SECTIONS = {
     "message_requests": "requests",
     "e2ee_cutover": "encrypted",
 }
-_INSTAGRAM = "your_instagram_activity"
-_FACEBOOK = {"your_activity_across_facebook", "your_facebook_activity"}  # a download may hold both
+# A thread's own number or sign behind its name, which follows the title: it stays when the title changes.
+_LASTING = re.compile(r".*_(\d{6,}|(?=.*\d)[A-Za-z0-9_-]{10})")
+_NUMBERED = re.compile(r"messages?(_\d+)?")
 _BYTES_A_ROW = 280  # a first guess, for progress
 
 
@@ -42,7 +45,7 @@ class _Part(msgspec.Struct):
 
     file: ExportFile
     participants: tuple[str, ...]
-    thread: str | None  # the service's own name for the thread
+    thread: str | None  # the service's own name for the thread, as far as it lasts
     title: str
     section: str | None
     is_group: bool
@@ -60,8 +63,7 @@ class MessengerImporter:
             if path.is_file() and not is_zip(path) and not starts_as_object(path):
                 return False
             with open_files(path) as export:
-                # Thread files first: a whole Facebook download has hundreds of other files.
-                for file in sorted(export.files, key=lambda file: "message" not in file.path):
+                for file in _threads_first(self._own(export.files)):
                     try:
                         if not file.is_page:
                             if file.size <= WHOLE or head(file) is None:
@@ -74,6 +76,10 @@ class MessengerImporter:
         return False
 
     def conversations(self, path: Path, report: ImportReport) -> Iterator[Conversation]:
+        if holds_instagram_too(path):
+            report.warnings.append(
+                "What is Instagram's in it was not read; import the folder of Instagram by its own path"
+            )
         return self.together([path], report)
 
     def together(self, paths: Sequence[Path], report: ImportReport) -> Iterator[Conversation]:
@@ -81,7 +87,7 @@ class MessengerImporter:
         with open_files(*(path.expanduser() for path in paths)) as export:
             report.bad_files += export.bad
             report.warnings += [warning for path in paths for warning in _others_inside(path.expanduser())]
-            parts = _index(export.files, report)
+            parts = _index(self._own(export.files), report)
             if not parts:
                 _refuse_bad(report)
                 raise StudioError(
@@ -92,8 +98,11 @@ class MessengerImporter:
             total, done = sum(part.file.size for part in parts), 0
             report.rows_total = total // _BYTES_A_ROW
             taken: set[str] = set()
-            for group in _group(parts):
-                conversation = _conversation(group, taken, report)
+            groups = _group(parts)
+            cut_over = _cut_over(groups)
+            for group in groups:
+                goes_on = cut_over[frozenset(group[0].participants)] == 1
+                conversation = _conversation(group, taken, report, goes_on)
                 done += sum(part.file.size for part in group)
                 report.rows_total = report.rows_read * total // done
                 if conversation is not None:
@@ -103,6 +112,10 @@ class MessengerImporter:
             if report.rows_read == 0:
                 _refuse_bad(report)
 
+    def _own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+        """The files of this service, where the download holds another's too."""
+        return split(files)[0] or list(files)
+
 
 class InstagramImporter(MessengerImporter):
     """Instagram's own download: the same threads in other folders."""
@@ -110,21 +123,56 @@ class InstagramImporter(MessengerImporter):
     name = "instagram"
 
     def recognises(self, path: Path) -> bool:
-        try:
-            with open_files(path.expanduser()) as export:
-                folders = {name for file in export.files for name in file.folder.parts}
-        except (StudioError, OSError):
-            return False
-        return _INSTAGRAM in folders and not folders & _FACEBOOK and super().recognises(path)
+        return super().recognises(path) and not holds_instagram_too(path)
+
+    def _own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+        return split(files)[1]
 
 
-def is_only_media(path: Path) -> bool:
-    """Whether a zip has nothing in it that could be a conversation."""
+def holds_instagram_too(path: Path) -> bool:
+    """Whether both services' conversations lie at the path."""
     try:
-        with open_files(path) as export:
-            return not export.files and not export.bad
+        with open_files(path.expanduser()) as export:
+            return all(split(export.files))
     except (StudioError, OSError):
         return False
+
+
+def is_of_either(path: Path) -> bool:
+    """Whether nothing in the download tells which service's it is."""
+    try:
+        with open_files(path) as export:
+            return is_instagram(export.files) is None
+    except (StudioError, OSError):
+        return False
+
+
+def is_beside_the_threads(path: Path) -> bool:
+    """Whether a zip is sound and holds no conversation: the pictures or the posts of a large download."""
+    try:
+        with open_files(path) as export:
+            return not export.bad and not any(_may_be_thread(file) for file in _threads_first(export.files))
+    except (StudioError, OSError):
+        return False
+
+
+def _threads_first(files: Sequence[ExportFile]) -> list[ExportFile]:
+    """A whole Facebook download has hundreds of other files."""
+    return sorted(files, key=lambda file: "message" not in file.path)
+
+
+def _may_be_thread(file: ExportFile) -> bool:
+    """Also pages and what cannot be read: somebody is to be told of those."""
+    if file.is_page:
+        return True
+    try:
+        if file.size <= WHOLE or head(file) is None:
+            read_thread(file)
+    except NotAThreadError:
+        return False
+    except DataError:
+        return True
+    return True
 
 
 def _others_inside(path: Path) -> list[str]:
@@ -173,18 +221,32 @@ def _part(file: ExportFile, thread: Thread, mojibake: bool) -> _Part:
     path = thread.thread_path if isinstance(thread.thread_path, str) else ""
     secure = thread.thread_name if isinstance(thread.thread_name, str) else None
     title = thread.title if isinstance(thread.title, str) else re.sub(r"_\d+$", "", secure or "")
+    title = mend(title).strip()
+    people = dict.fromkeys(person(mend(name or "")) for name in names if isinstance(name, str | None))
+    own_name = mend(path.rstrip("/").rsplit("/", 1)[-1])
+    is_secure = secure is not None and not path
+    if is_secure:  # the number behind it only counts the threads of one download
+        own_name = (
+            encrypted_key(title, len(people) > 2) if _is_somebody(title, people) else mend(secure or "")
+        )
+    elif lasting := _LASTING.fullmatch(own_name):
+        own_name = lasting[1]
     folders = [*file.folder.parts, *path.split("/")]
+    section = next((SECTIONS[name] for name in reversed(folders) if name in SECTIONS), None)
     return _Part(
         file=file,
-        participants=tuple(
-            dict.fromkeys(person(mend(name or "")) for name in names if isinstance(name, str | None))
-        ),
-        thread=mend(path.rstrip("/").rsplit("/", 1)[-1] or secure or "") or None,
-        title=mend(title).strip(),
-        section=next((SECTIONS[name] for name in reversed(folders) if name in SECTIONS), None),
+        participants=tuple(people),
+        thread=own_name or None,
+        title=title,
+        section="encrypted" if is_secure else section,
         is_group=thread.thread_type == "RegularGroup" or thread.joinable_mode is not None,
-        is_secure=secure is not None and not path,
+        is_secure=is_secure,
     )
+
+
+def _is_somebody(title: str, people: Iterable[str]) -> bool:
+    """Whether these people can be known again: all deleted accounts have one name."""
+    return ANONYMOUS not in people and bool(person(title)) and person(title) != ANONYMOUS
 
 
 def _owner(parts: list[_Part]) -> str | None:
@@ -196,14 +258,16 @@ def _owner(parts: list[_Part]) -> str | None:
 
 
 def _is_numbered(file: ExportFile) -> bool:
-    return re.fullmatch(r"messages?(_\d+)?", file.stem) is not None
+    return _NUMBERED.fullmatch(file.stem) is not None
 
 
 def _identity(part: _Part) -> tuple[str, ...]:
     """Files with the same identity are one conversation."""
     folder = part.file.folder
+    if part.is_secure and part.thread is not None:
+        return (part.thread, *sorted(part.participants))
     if part.thread is not None:
-        return (part.thread, folder.name)
+        return (part.thread, "" if _LASTING.fullmatch(f"_{part.thread}") else folder.name)
     return (folder.name, str(folder)) if _is_numbered(part.file) else (part.file.stem, str(folder))
 
 
@@ -227,16 +291,26 @@ def _group(parts: list[_Part]) -> list[list[_Part]]:
         groups.setdefault(identity, []).append(part)
     cut_over: dict[frozenset[str], list[list[_Part]]] = {}
     for group in groups.values():
-        if any(part.section == "encrypted" for part in group):
+        if any(part.section == "encrypted" and not part.is_secure for part in group):
             cut_over.setdefault(frozenset(group[0].participants), []).append(group)
     joined = []
     for group in groups.values():
-        before = cut_over.get(frozenset(group[0].participants), []) if group[0].is_secure else []
-        if len(before) == 1 and before[0] is not group:
+        people = frozenset(group[0].participants)
+        before = cut_over.get(people, []) if group[0].is_secure and ANONYMOUS not in people else []
+        if len(before) == 1:
             before[0].extend(group)
         else:
             joined.append(group)
     return joined
+
+
+def _cut_over(groups: list[list[_Part]]) -> Counter[frozenset[str]]:
+    """How many threads of the main export go on in the encrypted one, by the people in them."""
+    return Counter(
+        frozenset(group[0].participants)
+        for group in groups
+        if not group[0].is_secure and any(part.section == "encrypted" for part in group)
+    )
 
 
 def _unique_key(group: list[_Part], taken: set[str]) -> str:
@@ -253,9 +327,12 @@ def _unique_key(group: list[_Part], taken: set[str]) -> str:
     return key
 
 
-def _conversation(group: list[_Part], taken: set[str], report: ImportReport) -> Conversation | None:
-    """None where no message is left (half of the encrypted threads are empty)."""
-    copies: dict[PurePosixPath, Spoken] = {}
+def _conversation(
+    group: list[_Part], taken: set[str], report: ImportReport, goes_on: bool
+) -> Conversation | None:
+    """None where no message is left (half of the encrypted threads are empty). goes_on: whether this may
+    be what an encrypted export of the same people goes on from."""
+    files: dict[PurePosixPath, list[tuple[str, Spoken]]] = {}
     parts: list[_Part] = []  # as the whole files say it
     names: dict[str, None] = {}
     unlisted: dict[str, None] = {}
@@ -269,31 +346,63 @@ def _conversation(group: list[_Part], taken: set[str], report: ImportReport) -> 
             continue
         parts.append(part)
         names.update(dict.fromkeys(part.participants))
-        # The lowest number is the newest file.
         numbered = part.file.folder if _is_numbered(part.file) else part.file.folder / part.file.stem
-        copies.setdefault(numbered, Spoken()).extend(lines)
+        if lines.count:
+            files.setdefault(numbered, []).append((part.file.stem, lines))
         unlisted.update(writers)
-    if not any(spoken.count for spoken in copies.values()):
+    if not files:
         return None
     names.update(unlisted)
     key = _unique_key(parts, taken)
     others = [name for name in names if name != report.owner]
     keys = {name: _sender_key(name, key) for name in names}
+    copies = _copies(files)
     messages: Iterable[Message]
     if len(copies) == 1:
-        messages = _Messages(next(iter(copies.values())), keys)
+        messages = _Messages(copies[0], keys)
         if messages.lines.count < PACKED_FROM:
             messages = list(messages)
     else:
-        messages = _joined([_Messages(spoken, keys) for spoken in copies.values()], report)
+        messages = _joined([_Messages(spoken, keys) for spoken in copies], report)
+    title = next((part.title for part in parts if part.title), "")
+    is_group = any(part.is_group for part in parts) or len(names) > 2
+    sections = {part.section for part in parts}
+    also = "encrypted" in sections and goes_on and _is_somebody(title, names)
     return Conversation(
         key=key,
-        title=next((part.title for part in parts if part.title), "") or ", ".join(others) or key,
+        title=title or ", ".join(others) or key,
         senders=tuple(Sender(keys[name], name, name == report.owner) for name in names),
         messages=messages,
-        is_group=any(part.is_group for part in parts) or len(names) > 2,
-        section=next((name for name in SECTIONS.values() if any(p.section == name for p in parts)), "inbox"),
+        is_group=is_group,
+        section=next((name for name in ("encrypted", *SECTIONS.values()) if name in sections), "inbox"),
+        also=encrypted_key(title, is_group) if also else "",
     )
+
+
+def _copies(files: dict[PurePosixPath, list[tuple[str, Spoken]]]) -> list[Spoken]:
+    """The thread as often as it is there whole or in part. files: the numbered ones of each folder.
+
+    The files of one folder are one copy, and so are those of several folders (a download in several
+    zips) whose numbers and times fit together: a higher number holds what is older.
+    """
+    copies: list[list[tuple[str, Spoken]]] = []
+    for found in files.values():
+        for copy in copies:
+            both = sorted([*copy, *found], key=lambda file: natural(file[0]))
+            if all(_NUMBERED.fullmatch(stem) for stem, _ in both) and all(
+                newer[0] != older[0] and newer[1].first >= older[1].last for newer, older in pairwise(both)
+            ):
+                copy[:] = both
+                break
+        else:
+            copies.append(found)
+    whole = []
+    for copy in copies:
+        spoken = Spoken()
+        for _, lines in copy:
+            spoken.extend(lines)
+        whole.append(spoken)
+    return whole
 
 
 def _read(file: ExportFile, report: ImportReport) -> tuple[_Part, dict[str, None], Spoken]:
@@ -370,12 +479,10 @@ def _sender_key(name: str, conversation: str) -> str:
 
 
 def _message_key(line: Line) -> str:
-    """Of what a newer download still says alike: the time, then a checksum.
+    """Of what every other download says alike: the time, then a checksum of the text.
 
-    Not of the sender, whose name changes when an account is renamed or deleted, and not of the
-    kind, which is our own reading. It begins with the time so that keys grow as an index likes it.
+    Not of the sender, whose name changes when an account is renamed or deleted, not of the kind, which
+    is our own reading, and not of the attachments, whose files the encrypted export names otherwise.
+    It begins with the time so that keys grow as an index likes it.
     """
-    content = line.text
-    for attachment in line.attachments:
-        content += f"\0{attachment.name}"
-    return f"{line.time << 32 | crc32(content.encode('utf-8', 'surrogatepass')):019x}"
+    return f"{line.time << 32 | crc32(line.text.encode('utf-8', 'surrogatepass')):019x}"

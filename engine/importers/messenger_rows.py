@@ -10,20 +10,23 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
 from engine.conversation import Attachment, AttachmentKind, Kind, Reaction
-from engine.importers.wording import ANONYMOUS, wording
+from engine.importers.wording import ANONYMOUS, ANONYMOUS_NAMES, PLACE, wording
 
 LAST_TIME = 253_402_300_800_000  # the year 10000 in ms; nothing behind it is a date
-_ANONYMOUS_NAMES = frozenset({"", "facebook user", "instagram user", "messenger user"})
 _MEDIA_LOST = "Failed to download media"
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)", re.DOTALL
 )
 _OTHER_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?!00)")
-_PLACE = re.compile(r" (sent|shared) a (live )?location\.$")
+_MAP = re.compile(
+    r"https?://(maps\.(google|apple)\.|([a-z]+\.)?(google\.[a-z.]+|bing\.com)/maps"
+    r"|([a-z]+\.)?openstreetmap\.org/)"
+)  # also as the service wraps it: l.facebook.com/l.php?u=https%3A%2F%2F...
 
 
 class _Media(msgspec.Struct, gc=False):
@@ -109,7 +112,7 @@ def mend_surrogates(raw: bytes) -> bytes:
 def person(name: str | None) -> str:
     """A display name, or ANONYMOUS for every way of writing a deleted account."""
     name = (name or "").strip()
-    return ANONYMOUS if name.casefold() in _ANONYMOUS_NAMES else name
+    return ANONYMOUS if name.casefold() in ANONYMOUS_NAMES else name
 
 
 def read_row(raw: bytes | msgspec.Raw, mojibake: bool, owner: str | None) -> Line | str:
@@ -141,7 +144,7 @@ def understand(row: Row, mojibake: bool, owner: str | None) -> Line | str:
         if not attachments:
             return "empty (no text, no attachment)"
         kind = Kind.ATTACHMENT
-    if kind is Kind.ATTACHMENT and not attachments and _PLACE.search(text):
+    if kind is Kind.ATTACHMENT and not attachments and PLACE.search(text):
         attachments = (Attachment(AttachmentKind.LOCATION),)
     repaired = mojibake and (
         not (written_text.isascii() or written_text == text)
@@ -200,8 +203,9 @@ def _attachments(row: Row, text: str, mend: Callable[[str], str]) -> tuple[Attac
     if row.sticker is not None:
         found.append(Attachment(AttachmentKind.STICKER, _name(mend(row.sticker.uri or ""))))
     if row.share is not None:
-        kind = AttachmentKind.LOCATION if _PLACE.search(text) else AttachmentKind.LINK
-        found.append(Attachment(kind, mend(row.share.link or "")))
+        link = mend(row.share.link or "")
+        place = _MAP.search(unquote(link)) or PLACE.search(text)
+        found.append(Attachment(AttachmentKind.LOCATION if place else AttachmentKind.LINK, link))
     elif row.type == "link":
         found.append(Attachment(AttachmentKind.LINK, text.strip()))
     return tuple(found)

@@ -18,7 +18,7 @@ _unpack = msgspec.msgpack.Decoder(list[Line]).decode
 
 class Spoken:
     """Takes the chunks of one copy of a thread from the newest to the oldest; iterates over their
-    lines in spoken order, as often as asked."""
+    lines in spoken order, as often as asked. first, last: times of the lines, where there are any."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -37,6 +37,14 @@ class Spoken:
         self._ends.append((lines[0].time, lines[-1].time))
         self._chunks.append(lines)
         self._pack()
+
+    @property
+    def first(self) -> int:
+        return min(first for first, _ in self._ends)
+
+    @property
+    def last(self) -> int:
+        return max(last for _, last in self._ends)
 
     def extend(self, older: Spoken) -> None:
         """Add the chunks of another, which holds what is older."""

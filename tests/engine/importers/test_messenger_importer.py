@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from messenger_export import ROOT, said, thread_bytes, write_thread, zip_export
 from sample_script import read_scripts
 
 from engine import samples
 from engine.conversation import Attachment, AttachmentKind, Conversation, Kind, Message
 from engine.errors import DataError, StudioError
-from engine.importers import spoken, thread_files
+from engine.importers import thread_files
 from engine.importers.messenger import MessengerImporter
 from engine.importers.messenger_rows import is_mojibake, read_row, repair
 from engine.importers.report import ImportReport
@@ -83,18 +81,6 @@ def test_mojibake_is_a_fact_of_the_whole_file() -> None:
     assert repair("é") == "é"  # not UTF-8 when read as bytes: kept
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=8))
-def test_any_text_survives_the_round_trip(written: list[str]) -> None:
-    rows = [said("Zoë", T + n, text) for n, text in enumerate(written)]
-    raw = thread_bytes(rows, ["Zoë"])
-    thread = json.loads(raw)
-    came = [read_row(json.dumps(row).encode(), is_mojibake(raw), None) for row in thread["messages"][::-1]]
-    for text, line in zip(written, came, strict=True):
-        assert isinstance(line, str) == (not text.strip())
-        if not isinstance(line, str):
-            assert line.text == text
-
-
 def test_numbered_files_are_one_conversation_in_spoken_order(tmp_path: Path) -> None:
     rows = [said("Ann", T + n, f"line {n}") for n in range(24)]
     write_thread(tmp_path, "ann_1", rows, ["Ann", "Bob"], per_file=2)  # 12 files: message_10 is older than 2
@@ -107,42 +93,6 @@ def test_messages_of_the_same_millisecond_keep_their_order(tmp_path: Path) -> No
     write_thread(tmp_path, "ann_1", rows, ["Ann", "Bob"], per_file=4)
     messages, _ = only(tmp_path)
     assert [message.text for message in messages] == [f"line {n}" for n in range(10)]
-
-
-LONG = st.lists(
-    st.tuples(
-        st.integers(0, 30), st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.booleans()
-    ),
-    max_size=40,
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(written=LONG, per_file=st.integers(1, 50), piece=st.integers(20, 3000), packed=st.integers(1, 60))
-def test_a_large_file_read_in_pieces_says_the_same(
-    tmp_path_factory: pytest.TempPathFactory,
-    written: list[tuple[int, str, bool]],
-    per_file: int,
-    piece: int,
-    packed: int,
-) -> None:
-    rows: list[Any] = []
-    for time, text, photo in sorted(written, key=lambda row: row[0]):
-        more: dict[str, Any] = {"photos": [{"uri": text}]} if photo else {}
-        rows.append(said("Zoë [1]", T + time, f'{text}}}, {{"sender_name": "', **more) if text else 7)
-    folder = tmp_path_factory.mktemp("export")
-    write_thread(folder, "zoe_1", rows, ["Zoë [1]", "Me"], per_file=per_file)
-    whole, report = load(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(thread_files, "WHOLE", 0)
-        patch.setattr(thread_files, "PIECE", piece)
-        patch.setattr(spoken, "PACKED_FROM", packed)
-        in_pieces, same_report = load(folder)
-    assert {key: list(c.messages) for key, c in in_pieces.items()} == {
-        key: list(c.messages) for key, c in whole.items()
-    }
-    assert same_report == report
-    assert all([m.time for m in c.messages] == sorted(m.time for m in c.messages) for c in whole.values())
 
 
 def test_a_large_file_that_is_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +206,18 @@ def test_parts_of_a_download_join(tmp_path: Path) -> None:
     assert report.skipped == {"repeated in the export": 3}
 
 
+def test_an_older_download_beside_the_parts_of_a_newer_one(tmp_path: Path) -> None:
+    rows = [said("Ann", T + n // 2, "ha") for n in range(6)]
+    for place, number, part in (("a", 1, rows[:4]), ("b", 1, rows[3:]), ("c", 2, rows[:3])):
+        folder = tmp_path / place / "inbox" / "ann_1234567890"
+        folder.mkdir(parents=True)
+        content = thread_bytes(part, ["Ann", "Me"], path="inbox/ann_1234567890")
+        (folder / f"message_{number}.json").write_bytes(content)
+    messages, report = only(tmp_path)
+    assert [message.time for message in messages] == [row["timestamp_ms"] for row in rows]
+    assert report.skipped == {"repeated in the export": 4}
+
+
 def test_the_group_copy_of_a_thread_adds_nothing(tmp_path: Path) -> None:
     rows = [said("Ann", T + n, f"{n}") for n in range(3)]
     folder = write_thread(tmp_path, "crew_9", rows, ["Ann", "Bob", "Me"])
@@ -344,6 +306,7 @@ def test_bom_and_half_an_emoji(tmp_path: Path) -> None:
 
 PHOTO = [{"uri": "messages/inbox/ann_1/photos/1_n.jpg", "creation_timestamp": 1}]
 MARK = Attachment(AttachmentKind.PHOTO, "1_n.jpg")
+MAP = "https%3A%2F%2Fwww.bing.com%2Fmaps%2Fdefault.aspx%3Fwhere1%3D51.5"
 
 
 @pytest.mark.parametrize(
@@ -409,6 +372,24 @@ MARK = Attachment(AttachmentKind.PHOTO, "1_n.jpg")
             (Attachment(AttachmentKind.LINK, "https://x.org/a"),),
         ),
         (
+            said("Ann Lee", T, "hier", share={"link": f"https://l.facebook.com/l.php?u={MAP}"}),
+            Kind.SPEECH,
+            "hier",
+            (Attachment(AttachmentKind.LOCATION, f"https://l.facebook.com/l.php?u={MAP}"),),
+        ),
+        (
+            said("Ann Lee", T, "Ann hat einen Live-Standort geteilt."),
+            Kind.ATTACHMENT,
+            "Ann hat einen Live-Standort geteilt.",
+            (Attachment(AttachmentKind.LOCATION),),
+        ),
+        (
+            said("Ann Lee", T, "Ann a partagé sa position.", share={"link": "https://x.org/"}),
+            Kind.ATTACHMENT,
+            "",
+            (Attachment(AttachmentKind.LOCATION, "https://x.org/"),),
+        ),
+        (
             said("Ann Lee", T, sticker={"uri": "messages/stickers_used/1.png"}),
             Kind.ATTACHMENT,
             "",
@@ -440,6 +421,8 @@ def test_facebook_user_is_never_one_person(tmp_path: Path) -> None:
     gone = {key: [s.key for s in c.senders if s.name == "Facebook user"] for key, c in found.items()}
     assert len(gone["a_1"]) == len(gone["b_2"]) == 1
     assert gone["a_1"] != gone["b_2"]
+    write_thread(tmp_path, "c_3", [said("Utilisateur Facebook", T, "hi")], ["Facebook-Nutzer", "Me"])
+    assert [s.name for s in load(tmp_path)[0]["c_3"].senders] == ["Facebook user", "Me"]
     assert {message.sender for message in found["b_2"].messages} == set(gone["b_2"])
     assert report.owner == "Me"
 
@@ -493,7 +476,7 @@ def test_the_encrypted_export(tmp_path: Path) -> None:
     (tmp_path / "Zoë_7.json").write_bytes(secure("Zoë_7", ["Zoë", "Me"], rows))
     (tmp_path / "Bob_8.json").write_bytes(secure("Bob_8", ["Bob", "Me"], []))
     found, report = load(tmp_path)
-    conversation = found["Zoë_7"]
+    conversation = found["encrypted with Zoë"]
     messages = list(conversation.messages)
     assert conversation.title == "Zoë"
     assert [m.kind for m in messages] == [Kind.SPEECH, Kind.ATTACHMENT, Kind.UNSENT, Kind.ATTACHMENT]
@@ -502,7 +485,7 @@ def test_the_encrypted_export(tmp_path: Path) -> None:
     assert messages[1].attachments == (Attachment(AttachmentKind.FILE, ""),)
     assert messages[3].attachments == (Attachment(AttachmentKind.PHOTO, "x.jpg"),)
     assert report.owner == "Me"
-    assert list(found) == ["Zoë_7"]  # the other one is empty
+    assert list(found) == ["encrypted with Zoë"]  # the other one is empty
 
 
 def test_the_encrypted_export_goes_on_from_the_main_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from messenger_export import ROOT, said, thread_bytes, write_thread, zip_export
@@ -60,8 +61,11 @@ def test_the_zips_of_one_download_are_read_as_one(tmp_path: Path) -> None:
         (folder / "message_1.json").rename(folder / f"message_{number}.json")
         zip_export(tmp_path / f"part{number}", tmp_path / f"facebook-{number}.zip")
     pictures = make_zip(tmp_path / "facebook-3.zip", {"messages/inbox/ann_1/photos/1.jpg": b"x"})
+    posts = make_zip(tmp_path / "facebook-4.zip", {"posts/your_posts_1.json": b'[{"timestamp": 1}]'})
     phone = samples.imessage()
-    exports = recognise_all([tmp_path / "facebook-2.zip", phone, pictures, tmp_path / "facebook-1.zip"])
+    exports = recognise_all(
+        [tmp_path / "facebook-2.zip", phone, posts, pictures, tmp_path / "facebook-1.zip"]
+    )
     assert [(export.importer.name, len(export.paths)) for export in exports] == [
         ("messenger", 2), ("imessage", 1)
     ]  # fmt: skip
@@ -70,7 +74,10 @@ def test_the_zips_of_one_download_are_read_as_one(tmp_path: Path) -> None:
     assert [message.text for message in conversation.messages] == ["0", "1", "2", "3", "4", "5"]
     assert report.skipped == {}
     with pytest.raises(StudioError, match="holds no conversations"):
-        recognise_all([pictures, pictures])
+        recognise_all([pictures, posts])
+    pages = make_zip(tmp_path / "facebook-5.zip", {"messages/inbox/ann_1/message_1.html": b"<html>"})
+    with pytest.raises(StudioError, match="HTML pages, not JSON"):
+        recognise_all([tmp_path / "facebook-1.zip", pages])
 
 
 def test_instagram_is_told_from_facebook(tmp_path: Path) -> None:
@@ -86,6 +93,44 @@ def test_instagram_is_told_from_facebook(tmp_path: Path) -> None:
         assert [message.text for message in conversation.messages] == ["hé"]
     write_thread(tmp_path / "ig", "ann_1", [said("Ann", T, "hi")], ["Ann", "Me"])  # both in one download
     assert recognise(tmp_path / "ig").name == "messenger"
+    exports = recognise_all([tmp_path / "ig"])
+    read = {e.importer.name: [c.key for c in e.conversations(ImportReport())] for e in exports}
+    assert read == {"messenger": ["ann_1"], "instagram": ["zoe_1"]}
+    report = ImportReport()
+    assert [c.key for c in recognise(tmp_path / "ig").conversations(tmp_path / "ig", report)] == ["ann_1"]
+    assert len(report.warnings) == 1 and "Instagram" in report.warnings[0]
+
+
+def write_older(folder: Path, name: str, *rows: dict[str, Any]) -> Path:
+    """A thread as downloads had it before either service had a folder of its own."""
+    thread = folder / "messages/inbox" / name
+    thread.mkdir(parents=True)
+    (thread / "message_1.json").write_bytes(thread_bytes(list(rows), ["zoë", "me"], path=f"inbox/{name}"))
+    return thread
+
+
+def test_older_downloads_of_instagram_are_told_from_facebook_s(tmp_path: Path) -> None:
+    shared = said("zoë", T, "zoë sent an attachment.", share={"link": "x", "original_content_owner": "bob"})
+    liked = said("zoë", T, "Liked a message")
+    sticker = said("zoë", T + 1, sticker={"uri": "messages/stickers_used/1.png"})
+    told = {
+        "share": (write_older(tmp_path / "share", "zoe_u2df5hj1x9", shared), "instagram"),
+        "liked": (write_older(tmp_path / "liked", "zoe_17842000000000003", liked), "instagram"),
+        "both": (write_older(tmp_path / "both", "zoe_17842000000000003", liked, sticker), "messenger"),
+        "neither": (write_older(tmp_path / "neither", "zoe_178420", said("zoë", T, "hé")), "messenger"),
+        "beside": (write_older(tmp_path / "beside", "zoe_178420", said("zoë", T, "hé")), "instagram"),
+    }
+    (tmp_path / "beside" / "followers_and_following").mkdir()
+    (tmp_path / "beside" / "followers_and_following" / "followers.json").write_text("[]")
+    for name, (thread, service) in told.items():
+        assert recognise(tmp_path / name).name == service
+        assert recognise(zip_export(tmp_path / name, tmp_path / f"{name}.zip")).name == service
+        if name != "beside":  # one file alone does not tell what lies beside its folders
+            assert recognise(thread / "message_1.json").name == service
+    parts = [tmp_path / "neither.zip", tmp_path / "share.zip"]
+    assert [(e.importer.name, e.paths) for e in recognise_all(parts)] == [("instagram", tuple(parts))]
+    parts.append(tmp_path / "both.zip")
+    assert [e.importer.name for e in recognise_all(parts)] == ["messenger", "instagram"]
 
 
 def test_home_is_expanded(export: Path, monkeypatch: pytest.MonkeyPatch) -> None:

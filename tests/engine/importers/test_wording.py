@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.conversation import Kind
-from engine.importers.wording import wording
+from engine.importers.wording import ANONYMOUS, wording
 
 A, C, E, R, U = Kind.ATTACHMENT, Kind.CALL, Kind.EVENT, Kind.REACTION, Kind.UNSENT
 
@@ -14,6 +14,8 @@ A, C, E, R, U = Kind.ATTACHMENT, Kind.CALL, Kind.EVENT, Kind.REACTION, Kind.UNSE
     ("text", "kind"),
     [
         ("Zoë Lee sent an attachment.", A),
+        ("Zoë Lee started an audio call.", C),
+        ("Video chat ended", C),
         ("Reacted 😂 to your message ", R),
         ("Zoë hat einen Anhang gesendet.", A),
         ("Hat mit ❤ auf deine Nachricht reagiert ", R),
@@ -21,7 +23,22 @@ A, C, E, R, U = Kind.ATTACHMENT, Kind.CALL, Kind.EVENT, Kind.REACTION, Kind.UNSE
         ("Zoë hat dich angerufen.", C),
         ("Zoë Lee hat die Gruppe verlassen.", E),
         ("Zoë hat eine Nachricht zurückgenommen.", U),
+        ("Zoë hat ein Foto gesendet.", A),
+        ("Zoë ist der Gruppe beigetreten.", E),
+        ("Zoë hat den Spitznamen von Bob auf Bobby geändert.", E),
+        ("Zoë hat einen Videochat gestartet.", C),
+        ("Der Anruf wurde beendet.", C),
+        ("Ihr seid jetzt auf Messenger verbunden", E),
         ("Zoë a envoyé une pièce jointe.", A),
+        ("Zoë a envoyé un autocollant.", A),
+        ("Zoë a créé un sondage : Où ?.", E),
+        ("Zoë a défini votre pseudo sur Loutre.", E),
+        ("Zoë a modifié les couleurs de la discussion.", E),
+        ("Zoë a défini l’emoji sur 🦦.", E),
+        ("Zoë a rejoint l’appel vidéo de groupe.", C),
+        ("Zoë a démarré une discussion vidéo.", C),
+        ("L’appel est terminé.", C),
+        ("Vous êtes maintenant connectés sur Messenger", E),
         ("A réagi 😂 à votre message ", R),
         ("Vous avez manqué un appel de Zoë.", C),
         ("Zoë a quitté le groupe.", E),
@@ -29,20 +46,28 @@ A, C, E, R, U = Kind.ATTACHMENT, Kind.CALL, Kind.EVENT, Kind.REACTION, Kind.UNSE
         ("Zoë envió un archivo adjunto.", A),
         ("Reaccionó con 👍 a tu mensaje ", R),
         ("Perdiste una llamada de Zoë.", C),
+        ("Zoë te envió un archivo adjunto.", A),
         ("Zoë añadió a Bob al grupo.", E),
+        ("Zoë cambió el tema del chat a Amor.", E),
+        ("Este mensaje fue eliminado.", U),
         ("Zoë anuló el envío de un mensaje", U),
         ("Zoë ha inviato un allegato.", A),
         ("Ha reagito con ❤ al tuo messaggio ", R),
         ("Hai perso una chiamata di Zoë.", C),
         ("Zoë ha abbandonato il gruppo.", E),
+        ("Zoë ha creato un sondaggio: dove?.", E),
         ("Zoë ha annullato l’invio di un messaggio.", U),
         ("Zoë enviou um anexo.", A),
         ("Reagiu com 😂 à sua mensagem ", R),
         ("Você perdeu uma ligação de Zoë.", C),
         ("Zoë saiu do grupo.", E),
+        ("Zoë enviou uma mensagem de voz.", A),
+        ("Zoë alterou a foto do grupo.", E),
         ("Zoë cancelou o envio de uma mensagem", U),
         ("Zoë Leeさんが添付ファイルを送信しました。", A),
         ("メッセージに「😂」とリアクションしました ", R),
+        ("Zoë Leeさんが写真を送信しました。", A),
+        ("ビデオ通話が終了しました。", C),
         ("Zoë Leeさんからの着信に応答できませんでした。", C),
         ("Zoë Leeさんがグループを退出しました。", E),
         ("Zoë Leeさんがメッセージの送信を取り消しました。", U),
@@ -53,9 +78,37 @@ def test_the_service_speaks(text: str, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Reacted 😂 to your message ",
+        "Liked a message",
+        "Hat mit ❤ auf deine Nachricht reagiert ",
+        "❤️ auf deine Nachricht reagiert",
+        "Gefällt eine Nachricht",
+        "A réagi 👍🏽 à votre message ",
+        "A aimé un message",
+        "Reaccionó con 👍 a tu mensaje ",
+        "Reaccionó 👍 a tu mensaje",
+        "Le gustó un mensaje",
+        "Ha aggiunto la reazione ❤ al tuo messaggio",
+        'Ha messo "Mi piace" a un messaggio',
+        "Reagiu com 👩‍🚀 à sua mensagem",
+        "Curtiu uma mensagem",
+        "メッセージに「😂」でリアクションしました ",
+        "メッセージに「いいね！」しました",
+    ],
+)
+@pytest.mark.parametrize("sender", ["Zoë Lee", "zoe.lee", "Me"])  # a name, an Instagram handle, the owner
+def test_a_reaction_that_is_written_as_a_message(text: str, sender: str) -> None:
+    assert wording(text, sender, "Me") is R
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ("Du hast einen Anhang gesendet.", A),
+        ("Compartiste una historia.", A),
+        ("Hai condiviso la tua posizione.", A),
         ("Vous avez envoyé une pièce jointe.", A),
         ("Enviaste un archivo adjunto.", A),
         ("Hai inviato un allegato.", A),
@@ -76,6 +129,11 @@ def test_to_the_owner_only(text: str, kind: Kind) -> None:
         "Bob hat die Gruppe verlassen.",
         "Hat mit Absicht auf deine Nachricht reagiert",
         "A réagi hier à votre message",
+        "A réagi échaudé à votre message",
+        "Cambiaste la foto.",
+        "La llamada de ayer terminó mal.",
+        "😂 er hat auf nichts reagiert",
+        "Messengerで話そう",
         "Ha reagito con calma al tuo messaggio",
         "Perdiste el tren de las ocho.",
         "Você perdeu uma festa de arromba.",
@@ -88,3 +146,9 @@ def test_to_the_owner_only(text: str, kind: Kind) -> None:
 )
 def test_people_speak(text: str) -> None:
     assert wording(text, "Zoë Lee", "Me") is None
+
+
+def test_a_deleted_account_may_have_any_of_its_names() -> None:
+    for text in ("Instagram User sent an attachment.", "Facebook-Nutzer hat einen Anhang gesendet."):
+        assert wording(text, ANONYMOUS, "Me") is A
+        assert wording(text, "Zoë Lee", "Me") is None

@@ -1,0 +1,140 @@
+"""The main export and the encrypted one, imported one after the other: one conversation, nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from messenger_export import said, secure_bytes, write_thread, wrote
+
+from engine.archive import open_studio, reading
+from engine.archive.ingest import ingest
+from engine.archive.studio import Studio
+from engine.importers import ImportReport
+from engine.importers.messenger import MessengerImporter
+
+T = 1_700_000_000_000
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
+    async with await open_studio(tmp_path / "studio.db") as opened:
+        yield opened
+
+
+async def take(studio: Studio, path: Path, source: str = "messenger") -> ImportReport:
+    report = ImportReport()
+    await ingest(
+        studio,
+        source=source,
+        importer="messenger",
+        path=str(path),
+        conversations=MessengerImporter().conversations(path, report),
+        report=report,
+    )
+    return report
+
+
+async def held(studio: Studio) -> list[tuple[str, list[str]]]:
+    """Title and texts of every conversation."""
+    return sorted(
+        [
+            (row.title, [message.text for message in await reading.messages(studio, row.id)])
+            for row in await reading.conversations(studio)
+        ]
+    )
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> Path:
+    photo = [{"uri": "messages/e2ee_cutover/zoe_1/photos/1_n.jpg"}]
+    rows = [said("Zoë", T, "before"), said("Me", T + 1, photos=photo), said("Me", T + 2, "at the cut")]
+    export = tmp_path / "main"
+    write_thread(export, "zoe_1", rows, ["Zoë", "Me"], section="e2ee_cutover", title="Zoë")
+    write_thread(export, "bob_2", [said("Bob", T, "hello")], ["Bob", "Me"], title="Bob")
+    return export
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Path:
+    rows = [
+        wrote("Me", T + 1, "", type="media", media=[{"uri": "./media/7.jpg"}]),
+        wrote("Me", T + 2, "at the cut"),
+        wrote("Zoë", T + 3, "after"),
+    ]
+    export = tmp_path / "encrypted"
+    export.mkdir()
+    (export / "Zoë_7.json").write_bytes(secure_bytes("Zoë_7", rows, ["Zoë", "Me"]))
+    return export
+
+
+WHOLE = [("Bob", ["hello"]), ("Zoë", ["before", "", "at the cut", "after"])]
+
+
+@pytest.mark.parametrize(
+    "order", ["main encrypted", "encrypted main", "main encrypted main", "encrypted main encrypted"]
+)
+async def test_in_any_order(
+    studio: Studio, order: str, request: pytest.FixtureRequest, main: Path, encrypted: Path
+) -> None:
+    for name in order.split():
+        await take(studio, request.getfixturevalue(name))
+    assert await held(studio) == WHOLE
+
+
+async def test_together_and_then_each(studio: Studio, tmp_path: Path, main: Path, encrypted: Path) -> None:
+    await take(studio, encrypted)
+    (main / "Zoë_9.json").write_bytes((encrypted / "Zoë_7.json").read_bytes())
+    await take(studio, main)
+    assert (await take(studio, encrypted)).already_there == 3
+    assert await held(studio) == WHOLE
+
+
+async def test_a_newer_encrypted_export_counts_its_threads_anew(studio: Studio, encrypted: Path) -> None:
+    await take(studio, encrypted)
+    rows = [wrote("Me", T + 2, "at the cut"), wrote("Zoë", T + 3, "after"), wrote("Me", T + 4, "later")]
+    (encrypted / "Zoë_7.json").unlink()
+    (encrypted / "Zoë_12.json").write_bytes(secure_bytes("Zoë_12", rows, ["Zoë", "Me"]))
+    await take(studio, encrypted)
+    assert await held(studio) == [("Zoë", ["", "at the cut", "after", "later"])]
+
+
+async def test_another_source_is_kept_apart(studio: Studio, main: Path, encrypted: Path) -> None:
+    await take(studio, main)
+    await take(studio, encrypted, source="secure storage")
+    assert len(await held(studio)) == 3
+
+
+async def test_two_threads_of_one_name_are_not_guessed_between(
+    studio: Studio, tmp_path: Path, main: Path, encrypted: Path
+) -> None:
+    rows = [said("Zoë", T, "I am another Zoë")]
+    write_thread(main, "zoe_3", rows, ["Zoë", "Me"], section="e2ee_cutover", title="Zoë")
+    await take(studio, main)
+    await take(studio, encrypted)
+    assert len(await held(studio)) == 4
+
+
+async def test_a_deleted_account_is_never_found_again(studio: Studio, tmp_path: Path) -> None:
+    gone = ["Facebook user", "Me"]
+    write_thread(
+        tmp_path / "a", "x_1", [said(None, T, "hi")], gone, section="e2ee_cutover", title="Facebook user"
+    )
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x_1.json").write_bytes(secure_bytes("Facebook user_1", [wrote("", T + 1, "ho")], gone))
+    await take(studio, tmp_path / "a")
+    await take(studio, tmp_path / "b")
+    assert [texts for _, texts in await held(studio)] == [["hi"], ["ho"]]
+
+
+async def test_a_renamed_thread_goes_on(studio: Studio, tmp_path: Path) -> None:
+    rows = [said("Ann", T + n, f"{n}") for n in range(6)]
+    write_thread(tmp_path / "old", "ann_1234567890123", rows[:4], ["Ann", "Me"], title="Ann", per_file=3)
+    renamed = [row | {"sender_name": "Ann Lee"} for row in rows]
+    write_thread(
+        tmp_path / "new", "annlee_1234567890123", renamed, ["Ann Lee", "Me"], title="Ann Lee", per_file=2
+    )
+    await take(studio, tmp_path / "old")
+    assert (await take(studio, tmp_path / "new")).already_there == 4
+    assert await held(studio) == [("Ann Lee", [f"{n}" for n in range(6)])]
