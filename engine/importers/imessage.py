@@ -68,10 +68,7 @@ class IMessageImporter:
                     _report_loss(loss, database, report)
                 prepared = None
             people, threads, ask, counted = prepared or self._prepare(source.connection, database)
-            report.warnings += counted.warnings
-            report.rows_total = counted.rows_total
-            for reason, rows in counted.skipped.items():
-                report.skip(reason, rows)
+            report.add(counted)
             for thread in threads:
                 conversation = read_conversation(source.connection, ask, thread, people, report)
                 if conversation is not None:

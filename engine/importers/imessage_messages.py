@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from engine.conversation import Attachment, Conversation, Kind, Message, Reaction, Sender
 from engine.importers import typedstream
 from engine.importers.imessage_chats import ME, People, Thread
+from engine.importers.imessage_noted import left_out, note_kept, place
 from engine.importers.imessage_rows import (
     APP,
     COLUMNS,
@@ -30,7 +31,7 @@ from engine.importers.imessage_rows import (
     target,
 )
 from engine.importers.opening import columns, fields
-from engine.importers.report import ImportReport
+from engine.importers.report import Example, ImportReport
 
 # The columns of a line, and the type to read them as. Texts come as bytes: decoding them here is four
 # times as fast as a text_factory that bears bad UTF-8.
@@ -124,6 +125,7 @@ def read_conversation(
     by_handle: dict[object, str] = {}
     carrying, codec, mine_key, speech = ask.carrying, ask.codec, ME.key, Kind.SPEECH
     plain = recovered = 0
+    room = report.room("recovered")
     has_replies, in_order, before = False, True, 0
     lines = connection.execute(ask.lines, (thread.number,))
     for rowid, guid, text, body, handle, date, mine, originator, code, on, emoji, odd in lines:
@@ -133,7 +135,7 @@ def read_conversation(
             # Without a date it was said when its neighbour was.
             dated = milliseconds(date) or before or _first_time(connection, ask, thread)
             if dated is None:
-                report.skip("no time")
+                report.skip("no time", example=left_out(rowid, None, text, body, codec))
                 continue
             time = dated
         in_order = in_order and time >= before
@@ -162,15 +164,19 @@ def read_conversation(
             plain += 1
             if not text:
                 recovered += 1
+                if recovered <= room:
+                    report.note("recovered", Example(place(rowid), time, said))
             message = Message(key, sender, time, said, speech, (), (), reply_to)
         else:
             row = _row(connection, ask, rowid)
             what = _said(row, _attachments(connection, ask, rowid), people)
             if isinstance(what, str):
-                report.skip(what)
+                report.skip(what, example=left_out(rowid, time, text, body, codec))
                 continue
             report.keep(what.kind)
-            recovered += what.recovered
+            if what.recovered:
+                recovered += 1
+                report.note("recovered", Example(place(rowid), time, what.text))
             message = Message(
                 key=key,
                 sender=sender,
@@ -187,6 +193,8 @@ def read_conversation(
         messages.append(message)
     report.keep(speech, plain)
     report.recovered += recovered
+    if report.room("kept"):
+        note_kept(connection.execute(ask.lines, (thread.number,)), codec, messages, report)
     if reactions or has_replies:
         _connect(messages, reactions, report)
     if not messages:
@@ -194,9 +202,13 @@ def read_conversation(
     if not in_order:  # rows of the same moment stay as they were written
         messages.sort(key=attrgetter("time"))
     names = [sender.name for sender in senders.values() if not sender.is_owner]
+    title = thread.title or ", ".join(names) or thread.key
+    if thread.joined:
+        report.joined += 1
+        report.note("joined", Example(thread.joined, None, title))
     return Conversation(
         key=thread.key,
-        title=thread.title or ", ".join(names) or thread.key,
+        title=title,
         senders=tuple(senders.values()),
         messages=messages,
         is_group=thread.is_group if thread.is_group is not None else len(senders) > 2,
@@ -229,10 +241,10 @@ def _first_time(connection: sqlite3.Connection, ask: Queries, thread: Thread) ->
 
 def _connect(messages: list[Message], rows: list[Given], report: ImportReport) -> None:
     """Put the reactions on their messages; keep replies only to what is here."""
-    place = {message.key: n for n, message in enumerate(messages)}
-    reactions = _reactions(rows, place, report)
+    here = {message.key: n for n, message in enumerate(messages)}
+    reactions = _reactions(rows, here, report)
     for n, message in enumerate(messages):
-        reply_to = message.reply_to if message.reply_to in place else None
+        reply_to = message.reply_to if message.reply_to in here else None
         if reply_to != message.reply_to or message.key in reactions:
             given = tuple(reactions.get(message.key, ()))
             messages[n] = replace(message, reply_to=reply_to, reactions=given)
@@ -245,12 +257,16 @@ def _reactions(
     standing: dict[str, list[tuple[Given, Reaction]]] = {}
     for row in sorted(rows, key=lambda row: (row.time, row.rowid)):
         key = target(row.on)
-        if key not in messages:
-            report.skip("reaction to a message that is not here")
-            continue
-        report.keep(Kind.REACTION)
         given = row.code - 1000 if row.code >= 3000 else row.code
         emoji = TAPBACKS.get(given) or row.emoji or "reaction"
+        if key not in messages:
+            report.skip(
+                "reaction to a message that is not here", example=Example(place(row.rowid), row.time, emoji)
+            )
+            continue
+        report.keep(Kind.REACTION)
+        if report.room("kept"):
+            report.note("kept", Example(place(row.rowid), row.time, emoji))
         replaced = range(2000, 2007) if row.code < 2007 and row.code != 1000 else range(given, given + 1)
         kept = [
             (older, shown)

@@ -19,6 +19,7 @@ import msgspec
 from engine.conversation import Conversation, Kind, Message, Sender
 from engine.errors import DataError, StudioError
 from engine.importers.export_files import ExportFile, is_zip, natural, open_files, starts_as_object
+from engine.importers.messenger_noted import REPEATED, note_joined, note_rows
 from engine.importers.messenger_rows import Line, Row, is_mojibake, person, read_row, repair, understand
 from engine.importers.report import ImportReport
 from engine.importers.spoken import PACKED_FROM, Spoken
@@ -257,11 +258,12 @@ def _conversation(group: list[_Part], taken: set[str], report: ImportReport) -> 
     """None where no message is left (half of the encrypted threads are empty)."""
     copies: dict[PurePosixPath, Spoken] = {}
     parts: list[_Part] = []  # as the whole files say it
+    folders = {_numbered(part.file) for part in group}
     names: dict[str, None] = {}
     unlisted: dict[str, None] = {}
     for found in group:
         try:
-            part, writers, lines = _read(found.file, report)
+            part, writers, lines = _read(found.file, report, alone=len(folders) == 1)
         except DataError as error:
             report.bad_files.append((found.file.path, error.message))
             continue
@@ -270,8 +272,7 @@ def _conversation(group: list[_Part], taken: set[str], report: ImportReport) -> 
         parts.append(part)
         names.update(dict.fromkeys(part.participants))
         # The lowest number is the newest file.
-        numbered = part.file.folder if _is_numbered(part.file) else part.file.folder / part.file.stem
-        copies.setdefault(numbered, Spoken()).extend(lines)
+        copies.setdefault(_numbered(part.file), Spoken()).extend(lines)
         unlisted.update(writers)
     if not any(spoken.count for spoken in copies.values()):
         return None
@@ -286,9 +287,13 @@ def _conversation(group: list[_Part], taken: set[str], report: ImportReport) -> 
             messages = list(messages)
     else:
         messages = _joined([_Messages(spoken, keys) for spoken in copies.values()], report)
+    title = next((part.title for part in parts if part.title), "") or ", ".join(others) or key
+    if len(folders) > 1:
+        files = [[part.file for part in parts if _numbered(part.file) == copy] for copy in copies]
+        note_joined(files, title, _message_key, report)
     return Conversation(
         key=key,
-        title=next((part.title for part in parts if part.title), "") or ", ".join(others) or key,
+        title=title,
         senders=tuple(Sender(keys[name], name, name == report.owner) for name in names),
         messages=messages,
         is_group=any(part.is_group for part in parts) or len(names) > 2,
@@ -296,37 +301,46 @@ def _conversation(group: list[_Part], taken: set[str], report: ImportReport) -> 
     )
 
 
-def _read(file: ExportFile, report: ImportReport) -> tuple[_Part, dict[str, None], Spoken]:
-    """What the file is, who wrote in it, and its lines; counted only once all of it was read."""
+def _numbered(file: ExportFile) -> PurePosixPath:
+    """What the numbers of the files are of: a folder or, where they have none, the file itself."""
+    return file.folder if _is_numbered(file) else file.folder / file.stem
+
+
+def _read(file: ExportFile, report: ImportReport, alone: bool) -> tuple[_Part, dict[str, None], Spoken]:
+    """What the file is, who wrote in it, and its lines; counted only once all of it was read.
+
+    alone: no other folder has the same thread, so that what is kept stays kept.
+    """
     owner = report.owner
+    counted = ImportReport()
+    first = 1
     spoken = Spoken()
     writers: dict[str, None] = {}
     kinds: Counter[Kind] = Counter()
-    skipped: Counter[str] = Counter()
-    repaired = 0
     for read in read_rows(file):
         mojibake = read.mojibake
         lines: list[Line] = []
+        left_out: list[tuple[int, str]] = []  # places among the rows, and reasons
         for row in read.rows:
             if isinstance(row, Row):
                 line = understand(row, mojibake, owner)
             else:
                 line = read_row(row, mojibake, owner)
             if isinstance(line, str):
-                skipped[line] += 1
+                left_out.append((len(lines) + len(left_out), line))
             else:
                 lines.append(line)
         found = [line.kind for line in lines]
         for kind in Kind:
             kinds[kind] += found.count(kind)
-        repaired += sum([line.repaired for line in lines])
+        counted.repaired += sum([line.repaired for line in lines])
+        note_rows(file.path, first, read, lines, left_out, counted, report, alone)
+        first += len(read.rows)
         writers.update(dict.fromkeys([line.sender for line in lines]))
         spoken.add(lines)
-    for reason, rows in skipped.items():
-        report.skip(reason, rows)
     for kind, rows in kinds.items():
-        report.keep(kind, rows)
-    report.repaired += repaired
+        counted.keep(kind, rows)
+    report.add(counted)
     return _part(file, read.thread, read.mojibake), writers, spoken
 
 
@@ -359,7 +373,7 @@ def _joined(copies: list[_Messages], report: ImportReport) -> list[Message]:
     for copy in copies:
         for message, line in zip(copy, copy.lines, strict=True):
             if messages.setdefault(message.key, message) is not message:
-                report.unkeep(line.kind, "repeated in the export")
+                report.unkeep(line.kind, REPEATED)
                 report.repaired -= line.repaired
     return sorted(messages.values(), key=lambda message: message.time)
 
