@@ -34,7 +34,8 @@ def count_gone(connection: sqlite3.Connection, report: ImportReport) -> None:
     for reason, rows in connection.execute("SELECT reason, count(*) FROM gone GROUP BY reason").fetchall():
         report.skip(reason, rows)
         found = connection.execute(
-            f"""SELECT m.ROWID, {date}, {text}, {body} FROM gone g JOIN message m ON m.ROWID = g.message
+            f"""SELECT g.message, {date}, {text}, {body}
+                FROM gone g LEFT JOIN message m ON m.ROWID = g.message
                 WHERE g.reason = ? ORDER BY g.message LIMIT {EXAMPLES}""",  # noqa: S608 - our own list
             (reason,),
         )

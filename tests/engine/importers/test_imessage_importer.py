@@ -25,6 +25,7 @@ def load(path: Path) -> tuple[dict[str, Conversation], ImportReport]:
     report = ImportReport()
     found = {c.key: c for c in IMessageImporter().conversations(path, report)}
     accounted.check(report)
+    accounted.check_places(report)
     assert report.conversations == len(found)
     return found, report
 
