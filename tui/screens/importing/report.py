@@ -25,7 +25,6 @@ class Report(LineList):
         self.lines: Sequence[ReportLine] = ()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.list(self.report)
 
     def list(self, report: ImportReport) -> None:
