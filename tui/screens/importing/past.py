@@ -30,7 +30,7 @@ class Past(Sheet[None], inherit_bindings=False):
     Past {
         layout: vertical;
         #heading { height: 5; padding: 1 3; }
-        #report { margin: 0 2; }
+        #report { margin: 0 3; }
     }
     """
 

@@ -34,9 +34,9 @@ class Report(LineList):
     def row(self, index: int, width: int) -> Content:
         line = self.lines[index]
         cut = fit_end if line.name == "bad files" else fit  # why is said behind which
-        says = cut(safe_line(line.says), max(10, width - LABEL - COUNT - 4)).rstrip()
+        says = cut(safe_line(line.says), max(10, width - LABEL - COUNT - 3)).rstrip()
         return Content.assemble(
-            f" {fit(line.label, LABEL)}{right(number(line.rows), COUNT)}   ", (says, "$muted")
+            f"{fit(line.label, LABEL)}{right(number(line.rows), COUNT)}   ", (says, "$muted")
         )
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
