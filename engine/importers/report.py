@@ -100,17 +100,10 @@ class ImportReport:
 
     def add(self, other: ImportReport) -> None:
         """Count what `other` counted too. The owner and the estimate stay this one's, where it has them."""
-        self.rows_read += other.rows_read
-        self.kept += other.kept
-        self.kinds.update(other.kinds)
-        self.repaired += other.repaired
-        self.recovered += other.recovered
-        self.already_there += other.already_there
-        self.conversations += other.conversations
-        self.joined += other.joined
-        self.skipped.update(other.skipped)
-        self.bad_files += other.bad_files
-        self.warnings += other.warnings
+        for name in self.__dataclass_fields__.keys() - {"owner", "rows_total", "examples"}:
+            counted = getattr(self, name)
+            counted += getattr(other, name)  # a list in its place: who has it at hand goes on with it
+            setattr(self, name, counted)
         self.owner = self.owner or other.owner
         self.rows_total = self.rows_total or other.rows_total
         for line, noted in other.examples.items():
