@@ -112,10 +112,11 @@ class ImportReport:
 
     def lines(self) -> list[ReportLine]:
         """Every row read is kept or skipped, for one reason; lines that nothing is behind are left out."""
-        kinds = " · ".join(f"{kind} {many:,}" for kind, many in self.kinds.most_common() if many)
+        kinds = [f"{kind} {many:,}" for kind, many in self.kinds.most_common() if many]
+        where = f"in {self.conversations:,} conversation{'' if self.conversations == 1 else 's'}"
         found = [
             ReportLine("read", self.rows_read, "every row is kept or skipped"),
-            ReportLine("kept", self.kept, kinds),
+            ReportLine("kept", self.kept, " · ".join([where, *kinds])),
             ReportLine("repaired", self.repaired, "broken text encoding", part=True),
             ReportLine("recovered", self.recovered, "text from attributedBody", part=True),
             ReportLine("already there", self.already_there, "messages that the studio had", part=True),

@@ -169,7 +169,7 @@ async def test_a_line_of_the_report_opens_the_rows_behind_it(
         assert counts == {
             "read": "68", "kept": "60", "repaired": "60", "skipped": "8", "joined": "1", "bad files": "1",
         }  # fmt: skip
-        assert "byte 900" in line(app, "bad files")
+        assert "in 1 conversation · speech 60" in line(app, "kept") and "byte 900" in line(app, "bad files")
         shown = await press(pilot, "j", "down", "j", "j", "enter")
         assert line(app, "skipped:") == "skipped: repeated in the export   7"
         assert "message_1.json, row 55 " in shown and "líne 6" in shown
