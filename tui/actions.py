@@ -96,9 +96,9 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     ),
     "importing": (
         Action("start", "enter", "start", "import what the path names", "import", "⏎", priority=True),
-        Action("done", "enter", "done", "open the first conversation", "open the first conversation", "⏎"),
+        Action("done", "o", "done", "open the first conversation", "first conversation"),
         Action("complete", "tab", "complete", "complete the path", "complete"),
-        Action("left-out", "l", "left_out", "list what was left out, row by row, and every note", "list all"),
+        Action("past", "ctrl+r", "past", "the reports of past imports", "past reports"),
         Action("cancel", "c", "cancel", "stop the import; the studio stays as it was", "cancel"),
         Action("back", "escape", "back", "back to the conversations", "back", "esc"),
     ),
@@ -114,6 +114,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("same", "y", "same", "the two that are asked about are one person", shown="y"),
         Action("not-same", "n", "not_same", "the two that are asked about are different people"),
     ),
+    "rows": (Action("close", "escape,q", "close", "back to the report", "back", "esc"),),
     "choose": (Action("close", "escape,q", "close", "close without choosing", "close", "esc"),),
     "palette": (
         Action("down", "down,ctrl+n", "move(1)", "next"),

@@ -46,6 +46,8 @@ class Report(Protocol):
     owner: str | None
     warnings: list[str]
 
+    def note_there(self, conversation: str, time: int, text: str) -> None: ...
+
 
 R = TypeVar("R", bound=Report)
 
@@ -107,6 +109,8 @@ async def ingest(
         except _Stopped:
             raise StudioError("The import was cancelled.", "The studio is as it was before.") from None
     report.already_there = merged.taken - merged.inserted
+    for conversation, at, text in merged.there:
+        report.note_there(conversation, at, text)
     report.owner = merged.owner or report.owner
     report.warnings.extend(merged.warnings)
     show()

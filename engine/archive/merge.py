@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from engine.archive.edits import History, keep_edits
 from engine.archive.names import nearest
+
+NOTED = 1_000  # messages that were there already
 
 # An edited message never goes back to its first wording because an older export was read later.
 # seq only grows: an export that holds less of a millisecond must not reshuffle it.
@@ -42,6 +44,13 @@ CROSS JOIN staged_senders w ON w.n = s.sender
 WHERE true ORDER BY s.rowid
 ON CONFLICT (conversation, key) DO NOTHING
 """
+THERE = f"""
+SELECT c.title, s.time, s.text
+FROM staged_messages s
+CROSS JOIN staged_conversations c ON c.n = s.conversation
+CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key
+ORDER BY s.rowid LIMIT {NOTED}
+"""  # noqa: S608
 REPLIES = """
 UPDATE messages SET reply_to = r.target
 FROM (
@@ -119,12 +128,13 @@ class Origin(msgspec.Struct, frozen=True):
 
 class Merged(msgspec.Struct, frozen=True):
     """taken: how many messages came; inserted: how many of them are new. owner: whose export it is,
-    where that is known."""
+    where that is known. there: (conversation, time, text) of the first ones that were there already."""
 
     taken: int
     inserted: int
     owner: str | None
     warnings: list[str]
+    there: Sequence[tuple[str, int, str]] = ()
 
 
 def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Callable[[], None]) -> Merged:
@@ -135,6 +145,7 @@ def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Cal
         _conversations(connection, source)
         flagged = _senders(connection, source)
         check()
+        there = connection.execute(THERE).fetchall()
         inserted = _messages(connection, check)
         keep_edits(connection, source, origin.edits)
         add_figures(connection, source)
@@ -144,7 +155,7 @@ def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Cal
     except BaseException:
         connection.rollback()
         raise
-    return Merged(taken, inserted, owner, warnings)
+    return Merged(taken, inserted, owner, warnings, there)
 
 
 def add_source(connection: sqlite3.Connection, origin: Origin) -> int:

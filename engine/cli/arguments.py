@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = add("imports", "imported", "run", "list past imports, or print the report of one again")
     command.add_argument("number", nargs="?", type=_positive, metavar="NUMBER", help="which import")
-    command.add_argument("--reason", metavar="TEXT", help="the rows that were left out for this reason")
+    command.add_argument("--line", metavar="NAME", help="the rows behind this line of the report")
 
     command = add("forget", "forgetting", "forget", "delete a source with all that came only from it")
     command.add_argument("source", metavar="SOURCE", help="its name; `understudy conversations` shows it")

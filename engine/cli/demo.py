@@ -48,12 +48,7 @@ async def load_samples(path: Path) -> ImportReport:
                 report=to_json(report),
                 seconds=time.monotonic() - began,
             )
-            total.rows_read += report.rows_read
-            total.kept += report.kept
-            total.kinds += report.kinds
-            total.skipped += report.skipped
-            total.conversations += report.conversations
-        total.owner = samples.OWNER
+            total.add(report)
     return total
 
 

@@ -11,20 +11,20 @@ from engine.cli.opening import existing_studio
 from engine.cli.output import emit, minute, number, out, plural, say, table
 from engine.conversation import iso
 from engine.errors import StudioError
-from engine.importers.report import ImportReport, from_json
+from engine.importers.report import ImportReport, ReportLine, from_json, how_many
 
 
 async def run(args: argparse.Namespace) -> int:
-    if args.reason and args.number is None:
-        raise StudioError("--reason needs the number of an import.", "`understudy imports` lists them.")
+    if args.line and args.number is None:
+        raise StudioError("--line needs the number of an import.", "`understudy imports` lists them.")
     async with await existing_studio(args) as studio:
         if args.number is None:
             _list(args, await imports.imports(studio))
             return 0
         row = await imports.import_of(studio, args.number)
     report = from_json(row.report)
-    if args.reason:
-        _rows(args, report, _reason(report, args.reason))
+    if args.line:
+        _rows(args, report, _line(report, args.line))
     elif args.json:
         emit(_record(row, report))
     else:
@@ -33,8 +33,7 @@ async def run(args: argparse.Namespace) -> int:
         out(f"  {row.path}")
         for line in lines(report):
             out(line)
-        if report.examples:
-            say(f'`understudy imports {row.id} --reason "..."` prints the rows that were left out.')
+        say(f"`understudy imports {row.id} --line NAME` prints the rows behind a line.")
     return 0
 
 
@@ -52,8 +51,8 @@ def _list(args: argparse.Namespace, rows: list[ImportRow]) -> None:
                 minute(row.time),
                 f"{number(report.rows_read)} rows",
                 f"{number(report.kept)} kept",
-                f"{number(sum(report.skipped.values()))} left out",
-                f"{number(len(report.bad_files))} unreadable",
+                f"{number(sum(report.skipped.values()))} skipped",
+                plural(len(report.bad_files), "bad file"),
                 f"{row.seconds:.1f} s",
             )
             for row, report in reports
@@ -68,32 +67,26 @@ def _record(row: ImportRow, report: ImportReport) -> dict[str, object]:
     return about | record(row.path, row.importer, row.source, report, row.seconds)
 
 
-def _reason(report: ImportReport, given: str) -> str:
-    """The reason that is meant, by its name in any case or by how it alone begins."""
+def _line(report: ImportReport, given: str) -> ReportLine:
+    """The line that is meant, by its name or a reason of skipping in any case, or by how it alone begins."""
     folded = given.strip().casefold()
-    found = [reason for reason in report.skipped if reason.casefold() == folded]
-    found = found or [reason for reason in report.skipped if reason.casefold().startswith(folded)]
-    if len(found) == 1:
-        return found[0]
-    if not report.skipped:
-        raise StudioError("Nothing was left out of this import.")
-    names = ", ".join(f'"{reason}"' for reason in report.skipped)
-    hint = nearest(given, report.skipped) or f"There are: {names}."
-    raise StudioError(f'No row was left out as "{given}".', hint)
+    names = {line.name.casefold(): line for line in report.lines()}
+    names |= {line.says.casefold(): line for line in report.lines() if not line.label}
+    begun = sorted((name for name in names if name.startswith(folded)), key=len)
+    if begun and all(name.startswith(begun[0]) for name in begun):  # one, or a sum and its parts
+        return names[begun[0]]
+    shown = [line.name for line in report.lines()]
+    hint = nearest(given, shown) or f"There are: {', '.join(shown)}."
+    raise StudioError(f'The report has no line "{given}".', hint)
 
 
-def _rows(args: argparse.Namespace, report: ImportReport, reason: str) -> None:
-    noted = report.examples.get(reason, [])
+def _rows(args: argparse.Namespace, report: ImportReport, line: ReportLine) -> None:
+    noted = report.behind(line.name)
     if args.json:
         for row in noted:
             time = None if row.time is None else iso(row.time)
-            emit({"reason": reason, "place": row.place, "time": time, "text": row.text})
+            emit({"line": line.name, "place": row.place, "time": time, "text": row.text})
         return
-    table(
-        [(row.place, "" if row.time is None else minute(row.time), row.text) for row in noted],
-    )
-    total = report.skipped[reason]
-    if not noted:
-        say(f"{plural(total, 'row')}: {reason}. Its importer did not note which.")
-    else:
-        say(f"{number(len(noted))} of {plural(total, 'row')}: {reason}.")
+    rows = [(row.place, "" if row.time is None else minute(row.time), row.text) for row in noted]
+    table(rows, whole=(0,))
+    say(f"{line.name}: {how_many(line, len(noted))}.")

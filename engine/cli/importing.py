@@ -147,6 +147,7 @@ def record(path: str, importer: str, source: str, report: ImportReport, seconds:
         "repaired": report.repaired,
         "recovered": report.recovered,
         "already_there": report.already_there,
+        "joined": report.joined,
         "skipped": dict(report.skipped),
         "bad_files": [{"file": name, "reason": reason} for name, reason in report.bad_files],
         "warnings": report.warnings,
@@ -157,17 +158,11 @@ def record(path: str, importer: str, source: str, report: ImportReport, seconds:
 
 
 def lines(report: ImportReport) -> list[str]:
-    """The import report as aligned lines: every row read is in exactly one of kept and left out."""
-    rows: list[tuple[str, str, str]] = [("read", number(report.rows_read), "rows")]
-    kinds = " · ".join(f"{kind} {number(count)}" for kind, count in report.kinds.most_common())
-    rows.append(("kept", number(report.kept), kinds))
-    if report.already_there:
-        rows.append(("already there", number(report.already_there), "of these: messages the studio had"))
-    if report.repaired:
-        rows.append(("repaired", number(report.repaired), "of these: broken text encoding"))
-    if report.recovered:
-        rows.append(("recovered", number(report.recovered), "of these: text from attributedBody"))
-    rows.extend(("left out", number(count), reason) for reason, count in report.skipped.most_common())
-    rows.extend(("unreadable", "", f"{name}: {reason}") for name, reason in report.bad_files)
-    rows.extend(("note", "", warning) for warning in report.warnings)
-    return [f"  {label:<14}{value:>9}  {harmless_line(text)}".rstrip() for label, value, text in rows]
+    """The import report as aligned lines: every row read is in exactly one of kept and skipped."""
+    rows = []
+    for line in report.lines():
+        rows.append((line.label, number(line.rows), line.says))
+        if line.name in ("bad files", "notes"):  # one by one
+            more = report.behind(line.name)[1:]
+            rows += [("", "", f"{row.place}: {row.text}" if row.text else row.place) for row in more]
+    return [f"  {label:<15}{value:>9}  {harmless_line(text)}".rstrip() for label, value, text in rows]

@@ -36,11 +36,14 @@ def out(text: str, end: str = "\n") -> None:
     print(harmless(text), end=end, flush=True)
 
 
-def table(rows: Iterable[Sequence[object]], right: Sequence[int] = ()) -> None:
-    """Aligned columns on standard output; `right` are the right-aligned ones."""
+def table(rows: Iterable[Sequence[object]], right: Sequence[int] = (), whole: Sequence[int] = ()) -> None:
+    """Aligned columns on standard output; `right` are the right-aligned ones, `whole` those never cut."""
     from rich.cells import cell_len
 
-    cells = [[short(str(cell)) for cell in row] for row in rows]
+    cells = [
+        [harmless_line(str(one)) if column in whole else short(str(one)) for column, one in enumerate(row)]
+        for row in rows
+    ]
     if not cells:
         return
     widths = [max(cell_len(row[column]) for row in cells) for column in range(len(cells[0]))]

@@ -70,11 +70,8 @@ class IMessageImporter:
                     _report_loss(loss, database, report)
                 prepared = None
             people, threads, ask, counted = prepared or self._prepare(source.connection, database)
-            report.warnings += counted.warnings
-            report.rows_total = counted.rows_total
+            report.add(counted)
             report.owner, report.owner_addresses = people.me.name, list(people.own.values())
-            for reason, rows in counted.skipped.items():
-                report.skip(reason, rows)
             for thread in threads:
                 conversation = read_conversation(source.connection, ask, thread, people, report)
                 if conversation is not None:

@@ -8,6 +8,7 @@ from itertools import chain, count
 
 import msgspec
 
+from engine.importers.imessage_noted import DELETED, count_gone
 from engine.importers.imessage_people import ME, People
 from engine.importers.opening import columns, fields
 from engine.importers.report import ImportReport
@@ -17,7 +18,10 @@ _BIN = "chat_recoverable_message_join"
 
 
 class Thread(msgspec.Struct, frozen=True):
-    """One conversation: one chat, or several with the same people. is_group: None where chat.db is silent."""
+    """One conversation: one chat, or several with the same people. is_group: None where chat.db is silent.
+
+    joined: the chats that it was put together from, where they are several.
+    """
 
     number: int
     key: str
@@ -25,6 +29,7 @@ class Thread(msgspec.Struct, frozen=True):
     members: tuple[str, ...]
     is_group: bool | None
     section: str
+    joined: str = ""
 
 
 class _Chat(msgspec.Struct, frozen=True):
@@ -172,6 +177,9 @@ def _thread(number: int, chats: list[_Chat], members: tuple[str, ...], taken: se
         members=members,
         is_group={_GROUP: True, _DIRECT: False}.get(first.style or 0),
         section=section,
+        joined=" + ".join(f"chat {chat.id} ({chat.guid or chat.identifier or '?'})" for chat in chats)
+        if len(chats) > 1
+        else "",
     )
 
 
@@ -185,7 +193,7 @@ def _place(connection: sqlite3.Connection, report: ImportReport, include_deleted
     connection.execute("CREATE TEMP TABLE gone (message INTEGER PRIMARY KEY, reason TEXT)")
     if not include_deleted and columns(connection, _BIN):
         connection.execute(
-            f"""INSERT OR IGNORE INTO gone SELECT message_id, 'recently deleted'
+            f"""INSERT OR IGNORE INTO gone SELECT message_id, '{DELETED}'
                 FROM {_BIN} WHERE message_id IN (SELECT ROWID FROM message)"""  # noqa: S608
         )
     if "guid" in columns(connection, "message") and not _is_unique(connection):
@@ -201,8 +209,7 @@ def _place(connection: sqlite3.Connection, report: ImportReport, include_deleted
     )
     connection.execute("DELETE FROM place WHERE message IN (SELECT message FROM gone)")
     connection.execute("CREATE INDEX temp.place_thread ON place (thread, message)")
-    for reason, rows in connection.execute("SELECT reason, count(*) FROM gone GROUP BY reason"):
-        report.skip(reason, rows)
+    count_gone(connection, report)
 
 
 def _is_unique(connection: sqlite3.Connection) -> bool:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from engine.conversation import Attachment, Conversation, Kind, Message, Reaction, Sender
 from engine.importers import typedstream
 from engine.importers.imessage_chats import Thread
+from engine.importers.imessage_noted import left_out, note_kept, place
 from engine.importers.imessage_people import ME, People
 from engine.importers.imessage_rows import (
     APP,
@@ -31,7 +32,7 @@ from engine.importers.imessage_rows import (
     target,
 )
 from engine.importers.opening import columns, fields
-from engine.importers.report import ImportReport
+from engine.importers.report import Example, ImportReport, skipped
 
 # The columns of a line, and the type to read them as. Texts come as bytes: decoding them here is four
 # times as fast as a text_factory that bears bad UTF-8.
@@ -60,6 +61,7 @@ _ODD = (
 _STICKER = 1000
 # So long after one's own message it may come back in the chat with oneself.
 _ECHO = 10 * 60_000
+_CAME_BACK = "one's own message come back (a chat with oneself)"
 
 
 class Given(NamedTuple):
@@ -129,9 +131,10 @@ def read_conversation(
     by_handle: dict[object, str] = {}
     carrying, codec, mine_key, speech = ask.carrying, ask.codec, ME, Kind.SPEECH
     plain = recovered = 0
+    room = report.room("recovered")
     has_replies, in_order, before = False, True, 0
     with_oneself = thread.members == (ME,)
-    come_back: dict[str, bool] = {}  # and whether its text was recovered
+    come_back: dict[str, tuple[int, bool]] = {}  # its ROWID, and whether its text was recovered
     lines = connection.execute(ask.lines, (thread.number,))
     for rowid, guid, text, body, handle, date, mine, originator, code, on, emoji, odd in lines:
         if type(date) is int and date >= FIRST_NANOSECONDS:
@@ -140,7 +143,7 @@ def read_conversation(
             # Without a date it was said when its neighbour was.
             dated = milliseconds(date) or before or _first_time(connection, ask, thread)
             if dated is None:
-                report.skip("no time")
+                report.skip("no time", example=left_out(rowid, None, text, body, codec))
                 continue
             time = dated
         in_order = in_order and time >= before
@@ -169,15 +172,19 @@ def read_conversation(
             plain += 1
             if not text:
                 recovered += 1
+                if recovered <= room:
+                    report.note("recovered", Example(place(rowid), time, said))
             message = Message(key, sender, time, said, speech, (), (), reply_to)
         else:
             row = _row(connection, ask, rowid)
             what = _said(row, _attachments(connection, ask, rowid), people)
             if isinstance(what, str):
-                report.skip(what)
+                report.skip(what, example=left_out(rowid, time, text, body, codec))
                 continue
             report.keep(what.kind)
-            recovered += what.recovered
+            if what.recovered:
+                recovered += 1
+                report.note("recovered", Example(place(rowid), time, what.text))
             message = Message(
                 key=key,
                 sender=sender,
@@ -192,13 +199,15 @@ def read_conversation(
         if sender not in senders:
             senders[sender] = people.of_row(mine, handle, thread.members)
         if with_oneself and not mine:
-            come_back[key] = not text
+            come_back[key] = rowid, not text
         has_replies = has_replies or bool(reply_to)
         messages.append(message)
     report.keep(speech, plain)
     report.recovered += recovered
     if come_back:
         messages = _without_echoes(messages, come_back, report)
+    if report.room("kept"):
+        note_kept(connection.execute(ask.lines, (thread.number,)), codec, messages, report)
     if reactions or has_replies:
         _connect(messages, reactions, report)
     if not messages:
@@ -206,9 +215,13 @@ def read_conversation(
     if not in_order:  # rows of the same moment stay as they were written
         messages.sort(key=attrgetter("time"))
     names = [sender.name for sender in senders.values() if not sender.is_owner]
+    title = thread.title or ", ".join(names) or thread.key
+    if thread.joined:
+        report.joined += 1
+        report.note("joined", Example(thread.joined, None, title))
     return Conversation(
         key=thread.key,
-        title=thread.title or ", ".join(names) or thread.key,
+        title=title,
         senders=tuple(senders.values()),
         messages=messages,
         is_group=thread.is_group if thread.is_group is not None else len(senders) > 2,
@@ -240,7 +253,7 @@ def _first_time(connection: sqlite3.Connection, ask: Queries, thread: Thread) ->
 
 
 def _without_echoes(
-    messages: list[Message], come_back: dict[str, bool], report: ImportReport
+    messages: list[Message], come_back: dict[str, tuple[int, bool]], report: ImportReport
 ) -> list[Message]:
     """In a chat with oneself most messages stand twice: as sent and, a moment later, as received."""
     sent: dict[tuple[str, int], list[int]] = {}
@@ -255,20 +268,24 @@ def _without_echoes(
             kept.append(message)
         else:
             times.remove(twin)
-            report.recovered -= come_back[message.key] and bool(message.text)
-            report.unkeep(message.kind, "one's own message come back (a chat with oneself)")
+            rowid, recovered = come_back[message.key]
+            if recovered and message.text:
+                report.recovered -= 1
+                report.take_back("recovered", place(rowid))
+            report.unkeep(message.kind, _CAME_BACK)
+            report.note(skipped(_CAME_BACK), Example(place(rowid), message.time, message.text))
     return kept
 
 
 def _connect(messages: list[Message], rows: list[Given], report: ImportReport) -> None:
     """Put the reactions on their messages; keep replies only to what is here."""
-    place = {message.key: n for n, message in enumerate(messages)}
-    reactions = _reactions(rows, place, report)
+    here = {message.key: n for n, message in enumerate(messages)}
+    reactions = _reactions(rows, here, report)
     for n in [n for n, message in enumerate(messages) if message.reply_to]:
-        if messages[n].reply_to not in place:
+        if messages[n].reply_to not in here:
             messages[n] = replace(messages[n], reply_to=None)
     for key, given in reactions.items():
-        messages[place[key]] = replace(messages[place[key]], reactions=tuple(given))
+        messages[here[key]] = replace(messages[here[key]], reactions=tuple(given))
 
 
 def _reactions(
@@ -278,12 +295,16 @@ def _reactions(
     standing: dict[str, list[tuple[Given, Reaction]]] = {}
     for row in sorted(rows, key=lambda row: (row.time, row.rowid)):
         key = target(row.on)
-        if key not in messages:
-            report.skip("reaction to a message that is not here")
-            continue
-        report.keep(Kind.REACTION)
         given = row.code - 1000 if row.code >= 3000 else row.code
         emoji = TAPBACKS.get(given) or row.emoji or "reaction"
+        if key not in messages:
+            report.skip(
+                "reaction to a message that is not here", example=Example(place(row.rowid), row.time, emoji)
+            )
+            continue
+        report.keep(Kind.REACTION)
+        if report.room("kept"):
+            report.note("kept", Example(place(row.rowid), row.time, emoji))
         replaced = range(2000, 2007) if 1000 < row.code < 2007 else range(given, given + 1)
         if row.code == _STICKER:
             replaced = range(0)  # a bubble may be covered with them

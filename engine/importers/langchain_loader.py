@@ -171,6 +171,8 @@ def _conversation(
             report.skip("empty", example=Example(f"{place}, message {number}", time))
             continue
         report.keep("speech")
+        if report.room("kept"):
+            report.note("kept", Example(f"{place}, message {number}", clock, text))
         key = blake2b(f"{time}\0{name}\0{text}".encode("utf-8", "replace"), digest_size=8).hexdigest()
         seen[key] += 1
         messages.append(Message(f"{key}-{seen[key]}" if seen[key] > 1 else key, name, clock, text))

@@ -20,6 +20,7 @@ import msgspec
 from engine.conversation import Conversation, Kind, Message, Sender, encrypted_key
 from engine.errors import DataError, StudioError
 from engine.importers.export_files import ExportFile, is_zip, natural, open_files, starts_as_object
+from engine.importers.messenger_noted import REPEATED, note_joined, note_rows
 from engine.importers.messenger_rows import Line, Row, is_mojibake, person, read_row, repair, understand
 from engine.importers.report import ImportReport
 from engine.importers.services import is_instagram, split
@@ -332,13 +333,14 @@ def _conversation(
 ) -> Conversation | None:
     """None where no message is left (half of the encrypted threads are empty). goes_on: whether this may
     be what an encrypted export of the same people goes on from."""
-    files: dict[PurePosixPath, list[tuple[str, Spoken]]] = {}
+    files: dict[PurePosixPath, _Copy] = {}
     parts: list[_Part] = []  # as the whole files say it
+    folders = {_numbered(part.file) for part in group}
     names: dict[str, None] = {}
     unlisted: dict[str, None] = {}
     for found in group:
         try:
-            part, writers, lines = _read(found.file, report)
+            part, writers, lines = _read(found.file, report, alone=len(folders) == 1)
         except DataError as error:
             report.bad_files.append((found.file.path, error.message))
             continue
@@ -346,9 +348,8 @@ def _conversation(
             continue
         parts.append(part)
         names.update(dict.fromkeys(part.participants))
-        numbered = part.file.folder if _is_numbered(part.file) else part.file.folder / part.file.stem
         if lines.count:
-            files.setdefault(numbered, []).append((part.file.stem, lines))
+            files.setdefault(_numbered(part.file), []).append((part.file, lines))
         unlisted.update(writers)
     if not files:
         return None
@@ -357,20 +358,24 @@ def _conversation(
     others = [name for name in names if name != report.owner]
     keys = {name: _sender_key(name, key) for name in names}
     copies = _copies(files)
+    whole = [_whole(copy) for copy in copies]
     messages: Iterable[Message]
     if len(copies) == 1:
-        messages = _Messages(copies[0], keys)
+        messages = _Messages(whole[0], keys)
         if messages.lines.count < PACKED_FROM:
             messages = list(messages)
     else:
-        messages = _joined([_Messages(spoken, keys) for spoken in copies], report)
+        messages = _joined([_Messages(spoken, keys) for spoken in whole], report)
     title = next((part.title for part in parts if part.title), "")
+    shown = title or ", ".join(others) or key
+    if len(folders) > 1:
+        note_joined([[file for file, _ in copy] for copy in copies], shown, _message_key, report)
     is_group = any(part.is_group for part in parts) or len(names) > 2
     sections = {part.section for part in parts}
     also = "encrypted" in sections and goes_on and _is_somebody(title, names)
     return Conversation(
         key=key,
-        title=title or ", ".join(others) or key,
+        title=shown,
         senders=tuple(Sender(keys[name], name, name == report.owner) for name in names),
         messages=messages,
         is_group=is_group,
@@ -379,63 +384,77 @@ def _conversation(
     )
 
 
-def _copies(files: dict[PurePosixPath, list[tuple[str, Spoken]]]) -> list[Spoken]:
+def _numbered(file: ExportFile) -> PurePosixPath:
+    """What the numbers of the files are of: a folder or, where they have none, the file itself."""
+    return file.folder if _is_numbered(file) else file.folder / file.stem
+
+
+_Copy = list[tuple[ExportFile, Spoken]]
+
+
+def _copies(files: dict[PurePosixPath, _Copy]) -> list[_Copy]:
     """The thread as often as it is there whole or in part. files: the numbered ones of each folder.
 
     The files of one folder are one copy, and so are those of several folders (a download in several
     zips) whose numbers and times fit together: a higher number holds what is older.
     """
-    copies: list[list[tuple[str, Spoken]]] = []
+    copies: list[_Copy] = []
     for found in files.values():
         for copy in copies:
-            both = sorted([*copy, *found], key=lambda file: natural(file[0]))
-            if all(_NUMBERED.fullmatch(stem) for stem, _ in both) and all(
-                newer[0] != older[0] and newer[1].first >= older[1].last for newer, older in pairwise(both)
+            both = sorted([*copy, *found], key=lambda file: natural(file[0].stem))
+            if all(_is_numbered(file) for file, _ in both) and all(
+                newer[0].stem != older[0].stem and newer[1].first >= older[1].last
+                for newer, older in pairwise(both)
             ):
                 copy[:] = both
                 break
         else:
             copies.append(found)
-    whole = []
-    for copy in copies:
-        spoken = Spoken()
-        for _, lines in copy:
-            spoken.extend(lines)
-        whole.append(spoken)
-    return whole
+    return copies
 
 
-def _read(file: ExportFile, report: ImportReport) -> tuple[_Part, dict[str, None], Spoken]:
-    """What the file is, who wrote in it, and its lines; counted only once all of it was read."""
+def _whole(copy: _Copy) -> Spoken:
+    spoken = Spoken()
+    for _, lines in copy:
+        spoken.extend(lines)
+    return spoken
+
+
+def _read(file: ExportFile, report: ImportReport, alone: bool) -> tuple[_Part, dict[str, None], Spoken]:
+    """What the file is, who wrote in it, and its lines; counted only once all of it was read.
+
+    alone: no other folder has the same thread, so that what is kept stays kept.
+    """
     owner = report.owner
+    counted = ImportReport()
+    first = 1
     spoken = Spoken()
     writers: dict[str, None] = {}
     kinds: Counter[Kind] = Counter()
-    skipped: Counter[str] = Counter()
-    repaired = 0
     for read in read_rows(file):
         mojibake = read.mojibake
         lines: list[Line] = []
+        left_out: list[tuple[int, str]] = []  # places among the rows, and reasons
         for row in read.rows:
             if isinstance(row, Row):
                 line = understand(row, mojibake, owner)
             else:
                 line = read_row(row, mojibake, owner)
             if isinstance(line, str):
-                skipped[line] += 1
+                left_out.append((len(lines) + len(left_out), line))
             else:
                 lines.append(line)
         found = [line.kind for line in lines]
         for kind in Kind:
             kinds[kind] += found.count(kind)
-        repaired += sum([line.repaired for line in lines])
+        counted.repaired += sum([line.repaired for line in lines])
+        note_rows(file.path, first, read, lines, left_out, counted, report, alone)
+        first += len(read.rows)
         writers.update(dict.fromkeys([line.sender for line in lines]))
         spoken.add(lines)
-    for reason, rows in skipped.items():
-        report.skip(reason, rows)
     for kind, rows in kinds.items():
-        report.keep(kind, rows)
-    report.repaired += repaired
+        counted.keep(kind, rows)
+    report.add(counted)
     return _part(file, read.thread, read.mojibake), writers, spoken
 
 
@@ -468,7 +487,7 @@ def _joined(copies: list[_Messages], report: ImportReport) -> list[Message]:
     for copy in copies:
         for message, line in zip(copy, copy.lines, strict=True):
             if messages.setdefault(message.key, message) is not message:
-                report.unkeep(line.kind, "repeated in the export")
+                report.unkeep(line.kind, REPEATED)
                 report.repaired -= line.repaired
     return sorted(messages.values(), key=lambda message: message.time)
 

@@ -117,11 +117,16 @@ def person(name: str | None) -> str:
 
 def read_row(raw: bytes | msgspec.Raw, mojibake: bool, owner: str | None) -> Line | str:
     """The row as a Line, or the reason why it is left out."""
+    row = decode(raw)
+    return "row not readable" if row is None else understand(row, mojibake, owner)
+
+
+def decode(raw: bytes | msgspec.Raw) -> Row | None:
+    """None where the row is not of this shape."""
     try:
-        row = _decode(raw)
+        return _decode(raw)
     except (ValueError, RecursionError):
-        return "row not readable"
-    return understand(row, mojibake, owner)
+        return None
 
 
 def understand(row: Row, mojibake: bool, owner: str | None) -> Line | str:

@@ -28,6 +28,7 @@ from pathlib import Path
 from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
+import accounted
 from imessage_database import Database, history
 from typedstream_writer import FILE, PART, Run, Url, encode
 
@@ -210,7 +211,7 @@ def drain(importer: Importer, path: Path) -> None:
         for message in conversation.messages:
             assert isinstance(message.text, str)
             assert isinstance(message.time, int)
-    assert report.rows_read == report.kept + sum(report.skipped.values()), report
+    accounted.check(report)
 
 
 TRIES: dict[str, Callable[[random.Random, Path], None]] = {

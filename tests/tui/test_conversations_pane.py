@@ -261,8 +261,8 @@ async def test_an_empty_studio_says_what_to_do_and_loads_the_sample(tmp_path: Pa
         assert "import an export" in text(app) and "chat.db" in text(app)
         assert "d sample" in rows(app)[-1] and "find" not in rows(app)[-1]
         shown = await press(pilot, "d")
-        assert "rows read" in shown and "every row is kept or left out" in shown
-        await press(pilot, "enter")
+        assert "joined" in shown and "every row is kept or skipped" in shown
+        await press(pilot, "o")
         await settled(pilot)
         assert app.screen.query_one(Transcript).has_focus
         await press(pilot, "escape")

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from messenger_export import said, write_thread
 from screen_reader import press, rows, settled, text
 
 import engine.importers
 from engine import samples
 from engine.archive import open_studio, reading
 from engine.conversation import Conversation, Message, Sender
-from engine.importers.report import Example, ImportReport
+from engine.importers.report import ImportReport
 from tui.app import UnderstudyApp
 from tui.screens.importing.paths import complete, typed_path
-from tui.screens.importing.report import lines, total
+from tui.screens.importing.rows import Behind
 from tui.widgets.field import Field
 
 
@@ -40,25 +41,6 @@ def test_pasted_and_dropped_paths_are_understood(tmp_path: Path) -> None:
     assert typed_path("~/x") == Path.home() / "x"
 
 
-def test_the_report_says_where_every_row_went() -> None:
-    first, second = ImportReport(), ImportReport()
-    for _ in range(1_200):
-        first.keep("speech")
-    second.keep("call")
-    second.skip("empty")
-    second.bad_files += [(f"inbox/fox_{number}/message_1.json", "ends too soon") for number in range(9)]
-    whole = total([first, second])
-    assert whole.rows_read == whole.kept + sum(whole.skipped.values()) == 1_202
-    shown = [line.plain for line in lines(whole, 100)]
-    assert any(line.split()[:2] == ["kept", "1,201"] for line in shown)
-    assert any("call 1" in line for line in shown)
-    assert any(line.split()[:3] == ["left", "out", "1"] and "empty" in line for line in shown)
-    assert sum("ends too soon" in line for line in shown) == 5
-    assert any("and 4 more" in line for line in shown)
-    assert sum("ends too soon" in line.plain for line in lines(whole, 100, everything=True)) == 9
-    assert shown[-1].split()[:3] == ["rows", "read", "1,202"]
-
-
 async def test_a_typed_path_is_recognised_completed_and_imported(tmp_path: Path) -> None:
     app = UnderstudyApp(tmp_path / "studio.db")
     async with app.run_test(size=(110, 36)) as pilot:
@@ -72,9 +54,9 @@ async def test_a_typed_path_is_recognised_completed_and_imported(tmp_path: Path)
         assert "Recognised: messenger." in shown
         assert "⏎ import" in rows(app)[-1]
         shown = await press(pilot, "enter")
-        assert "rows read" in shown and samples.OWNER in shown
-        assert "⏎ open the first conversation" in rows(app)[-1]
-        shown = await press(pilot, "enter")
+        assert "every row is kept or skipped" in shown and samples.OWNER in shown
+        assert "⏎ open   o first conversation" in rows(app)[-1]
+        shown = await press(pilot, "o")
         assert "conversations" in shown and "messenger" in shown
     async with await open_studio(tmp_path / "studio.db") as studio:
         assert (await reading.counts(studio)).messages > 1_000
@@ -150,11 +132,85 @@ async def test_cancelling_leaves_the_studio_as_it_was(
         assert (await reading.counts(studio)).messages == 0
 
 
-def test_what_was_left_out_is_listed_row_by_row() -> None:
+T = 1_700_000_000_000
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """A thread in two folders with one row that has no time, and a file that is cut short."""
+    folder = tmp_path / "export"
+    spoken = [said("Nora", T + number * 1000, f"líne {number}") for number in range(60)]
+    hostile = {"sender_name": "Ida", "content": "\x1b[2Jlost for [b]words[/b]"}
+    write_thread(folder, "ida_1", [*spoken, hostile], ["Ida", "Nora"])
+    write_thread(folder, "ida_1", spoken[:7], ["Ida", "Nora"], section="archived_threads")
+    bad = write_thread(folder, "fox_3", spoken, ["Fox", "Nora"]) / "message_1.json"
+    bad.write_bytes(bad.read_bytes()[:900])
+    return folder
+
+
+def line(app: UnderstudyApp, label: str) -> str:
+    """The first line of the screen that begins so."""
+    return next(row.strip() for row in rows(app) if row.strip().startswith(label))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_line_of_the_report_opens_the_rows_behind_it(
+    tmp_path: Path, export: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        app.screen.query_one(Field).value = str(export)
+        await settled(pilot)
+        await press(pilot, "enter")
+        counts = {label: line(app, label).split()[-1 if label == "skipped" else len(label.split())]
+                  for label in ("read", "kept", "repaired", "skipped", "joined", "bad files")}  # fmt: skip
+        assert counts == {
+            "read": "68", "kept": "60", "repaired": "60", "skipped": "8", "joined": "1", "bad files": "1",
+        }  # fmt: skip
+        assert "in 1 conversation · speech 60" in line(app, "kept") and "byte 900" in line(app, "bad files")
+        shown = await press(pilot, "j", "down", "j", "j", "enter")
+        assert line(app, "skipped:") == "skipped: repeated in the export   7"
+        assert "message_1.json, row 55 " in shown and "líne 6" in shown
+        shown = await press(pilot, "j")
+        assert "messages/inbox/ida_1/message_1.json, row 56" in shown, "where it is, in full, below the list"
+        shown = await press(pilot, "escape", "j", "enter")
+        assert "lost for [b]words[/b]" in shown and "\x1b" not in shown
+        assert "no time   1" in line(app, "skipped:")
+        shown = await press(pilot, "escape", "g", "j", "enter", "G")
+        assert "kept   60" in shown and "row 54" in shown and "⏎ open" not in rows(app)[-1]
+        shown = await press(pilot, "escape", "G", "enter")
+        assert "fox_3/message_1.json" in shown and "ends in the middle of a message" in shown
+        assert "every row is kept or skipped" in await press(pilot, "escape")
+        assert "1 conversation" in await press(pilot, "escape")
+
+
+async def test_reports_of_past_imports_are_opened_again(tmp_path: Path, export: Path) -> None:
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        assert "ctrl+r past reports" in (await press(pilot, "i")).splitlines()[-1]
+        assert "Nothing was imported yet." in await press(pilot, "ctrl+r")
+        app.screen.query_one(Field).value = str(export)
+        await settled(pilot)
+        await press(pilot, "enter", "escape")
+        shown = await press(pilot, "i", "ctrl+r")
+        assert "messenger: …" in shown and "/export " in shown
+        shown = await press(pilot, "enter")
+        assert str(export) in shown and "1 conversation" in shown and "every row is kept or skipped" in shown
+        shown = await press(pilot, "j", "j", "j", "j", "j", "enter")
+        assert "lost for" in shown
+        await press(pilot, "escape", "escape")
+        assert app.screen.query_one(Field).has_focus
+
+
+async def test_a_line_whose_rows_nobody_noted_says_so(tmp_path: Path) -> None:
     report = ImportReport()
-    report.skip("no time", 3, Example("chat.db, message 7", 1_700_000_000_000, "\x1b[2Jlost for words"))
-    assert not any("lost for words" in line.plain for line in lines(report, 120))
-    shown = [line.plain for line in lines(total([report]), 120, everything=True)]
-    [row] = [line for line in shown if "lost for words" in line]
-    assert "chat.db, message 7" in row and "2023" in row and "\x1b" not in row
-    assert any("and 2 more" in line for line in shown)
+    report.keep("speech", 3)
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await app.push_screen(Behind(report.lines()[1], report.behind("kept")))
+        assert "kept   3, and not noted which" in await press(pilot, "j", "G", "enter")
+        assert "Nothing here yet." in await press(pilot, "escape")

@@ -20,6 +20,16 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, width - 1).rstrip() + "…", width)
 
 
+def fit_end(text: str, width: int) -> str:
+    """As `fit`, but it is the end of `text` that stays."""
+    if width <= 0 or cell_len(text) <= width:
+        return fit(text, width)
+    text = text[1 - width :] if width > 1 else ""
+    while cell_len(text) > width - 1:
+        text = text[1:]
+    return fit(f"…{text}", width)
+
+
 def right(text: str, width: int) -> str:
     """`text` at the right end of `width` cells."""
     spare = width - cell_len(text)

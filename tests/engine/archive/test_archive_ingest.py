@@ -133,6 +133,9 @@ async def test_a_second_import_adds_what_is_new_and_nothing_twice(studio):
         thread([message(1, 5)], key="other", title="Other"),
     )
     assert report.already_there == 3
+    there = [(row.time, row.text) for row in report.behind("already there")]
+    assert there == [(10, "message 1"), (20, "message 2"), (50, "message 5")]
+    assert {row.place for row in report.behind("already there")} == {"in The race"}
     assert await texts(studio) == [f"message {n}" for n in range(1, 7)]
     again = await take(
         studio,

@@ -75,7 +75,7 @@ def test_an_installed_plug_in_is_found_and_used(tmp_path: Path, plug_in: str) ->
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert (said["importer"], said["kept"], said["skipped"]) == ("diary", 10, {"no line of a diary": 1})
-    shown = understudy("imports", "1", "--reason", "no line", studio=studio)
+    shown = understudy("imports", "1", "--line", "no line", studio=studio)
     assert shown.stdout.split() == ["line", "12", "something", "else", "entirely"]
     again = understudy("import", str(export), "--json", studio=studio, PYTHONPATH=plug_in)
     assert json.loads(again.stdout)["already_there"] == 10

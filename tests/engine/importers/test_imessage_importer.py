@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import accounted
 import pytest
 from imessage_database import Database, nanoseconds, write_contacts
 from sample_script import read_scripts
@@ -14,7 +15,7 @@ from engine import samples
 from engine.conversation import Attachment, AttachmentKind, Conversation, Kind, Message
 from engine.importers.imessage import IMessageImporter
 from engine.importers.imessage_rows import milliseconds
-from engine.importers.report import ImportReport
+from engine.importers.report import ImportReport, to_json
 
 T = 1_700_000_000_000
 HARE, OWL = "+15550100001", "+15550100002"
@@ -23,7 +24,8 @@ HARE, OWL = "+15550100001", "+15550100002"
 def load(path: Path) -> tuple[dict[str, Conversation], ImportReport]:
     report = ImportReport()
     found = {c.key: c for c in IMessageImporter().conversations(path, report)}
-    assert report.rows_read == report.kept + sum(report.skipped.values())
+    accounted.check(report)
+    accounted.check_places(report)
     assert report.conversations == len(found)
     return found, report
 
@@ -129,9 +131,12 @@ def test_the_same_people_on_two_services_are_one_conversation(database: Database
     database.message(sms, old, T, "green")
     group = database.chat("chat1", new, style=43)  # everybody else left it
     database.message(group, new, T, "hello?")
-    found, _ = load(database.close())
+    found, report = load(database.close())
     assert [[m.text for m in c.messages] for c in found.values()] == [["green", "blue"], ["hello?"]]
     assert len(found["5550100001"].senders) == 1
+    assert report.joined == 1, "the group is another conversation"
+    both = "chat 1 (SMS;-;5550100001) + chat 2 (iMessage;-;+15550100001)"
+    assert report.behind("joined") == [(both, None, "(555) 010-0001")]
 
 
 def test_every_row_counts_once(database: Database) -> None:
@@ -157,6 +162,14 @@ def test_every_row_counts_once(database: Database) -> None:
         "empty (no text, no attachment)": 1,
         "text damaged beyond reading": 1,
     }
+    assert report.behind("skipped: in no conversation") == [("message ROWID 2", T, "in none")]
+    deleted = [("message ROWID 3", T, ""), ("message ROWID 4", T, "")]
+    assert report.behind("skipped: recently deleted") == deleted, "what was deleted is not written down"
+    assert report.behind("skipped: empty (no text, no attachment)") == [("message ROWID 5", T, "")]
+    assert report.behind("kept") == [
+        ("message ROWID 1", T, "in two chats"),
+        ("message ROWID 7", T + 1, "hoo"),
+    ]
 
 
 def test_reactions_belong_to_their_message(database: Database) -> None:
@@ -275,6 +288,29 @@ def test_login_codes_are_left_out_but_not_the_talk_about_them(database: Database
     messages, report = only(database.close())
     assert [m.text for m in messages] == [f"what is {name}?"]
     assert report.skipped == {"one-time login code": 1}
+    assert report.behind("skipped: one-time login code") == [("message ROWID 1", T, "")]
+    assert report.behind("recovered") == [("message ROWID 2", T, f"what is {name}?")]
+    assert "314159" not in to_json(report), "a code is a secret"
+
+
+@pytest.mark.parametrize("where", ["in no chat", "twice", "deleted", "without a time"])
+def test_a_login_code_is_nowhere_noted(database: Database, where: str) -> None:
+    chat, hare = direct(database)
+    database.message(chat, hare, T, "hello")
+    code = encode([Run("Code "), Run("314159", {"__kIMOneTimeCodeAttributeName": {"code": "314159"}})])
+    placed = None if where == "in no chat" else chat
+    number = database.message(placed, hare, T, "Code 314159", body=code)
+    if where == "deleted":
+        database.insert("chat_recoverable_message_join", chat_id=chat, message_id=number, delete_date=1)
+    if where == "without a time":
+        database.connection.execute("UPDATE message SET date = 0")
+    if where == "twice":
+        database.connection.execute("DROP INDEX IF EXISTS message_idx_guid")
+        again = database.message(chat, hare, T, "Code 314159", body=code)
+        database.insert("chat_message_join", chat_id=chat + 1, message_id=again)
+    _, report = load(database.close())
+    assert sum(report.skipped.values()) > 0
+    assert "314159" not in to_json(report)
 
 
 def test_group_events(database: Database) -> None:
@@ -396,6 +432,8 @@ def test_an_extract_with_text_handles_and_no_joins(tmp_path: Path) -> None:
         OWL: [("5550100002", "hoo")],
     }
     assert report.skipped == {"repeated in the database": 1, "in no conversation": 1}
+    assert report.behind("skipped: repeated in the database") == [("message ROWID 3", T + 1, "fast")]
+    assert report.behind("skipped: in no conversation") == [("message ROWID 5", T + 1, "to nobody")]
 
 
 def test_every_speech_of_the_sample_comes_out() -> None:

@@ -8,7 +8,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import accounted
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from messenger_export import ROOT, said, thread_bytes, write_thread, zip_export
 from sample_script import read_scripts
 
@@ -26,7 +29,8 @@ T = 1_700_000_000_000
 def load(path: Path) -> tuple[dict[str, Conversation], ImportReport]:
     report = ImportReport()
     found = {c.key: c for c in MessengerImporter().conversations(path, report)}
-    assert report.rows_read == report.kept + sum(report.skipped.values())
+    accounted.check(report)
+    accounted.check_places(report)
     assert report.conversations == len(found)
     return found, report
 
@@ -294,6 +298,74 @@ def test_an_odd_row_costs_one_row(tmp_path: Path) -> None:
     messages, report = only(tmp_path)
     assert [message.text for message in messages] == ["before", "after"]
     assert report.skipped == {"row not readable": 2, "no time": 2, "empty (no text, no attachment)": 2}
+    file = f"{ROOT}/inbox/ann_1/message_1.json"  # the newest row is its first
+    assert report.behind("skipped: no time") == [
+        (f"{file}, row 4", None, "when?"),
+        (f"{file}, row 5", None, "when?"),
+    ]
+    assert report.behind("skipped: row not readable")[1] == (f"{file}, row 7", None, '"not an object"')
+    assert report.behind("kept") == [(f"{file}, row 1", T + 2, "after"), (f"{file}, row 8", T, "before")]
+
+
+SENTENCES = st.one_of(st.none(), st.just("hé"), st.text("aé", max_size=3), st.integers())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    written=st.lists(st.tuples(st.integers(0, 5), SENTENCES, st.integers(1, 3)), min_size=1, max_size=30),
+    per_file=st.integers(1, 9),
+    zipped=st.booleans(),
+)
+def test_every_noted_row_is_the_row_it_says(
+    tmp_path_factory: pytest.TempPathFactory,
+    written: list[tuple[int, Any, int]],
+    per_file: int,
+    zipped: bool,
+) -> None:
+    """Each row lies in the inbox (1), in the archive (2) or in both (3); time 0 is none."""
+    rows = [
+        (said("Zoë", T + time if time else 0, text), where) for time, text, where in sorted(written, key=repr)
+    ]
+    folder = tmp_path_factory.mktemp("export")
+    for number, section in ((1, "inbox"), (2, "archived_threads")):
+        some = [row for row, where in rows if where & number]
+        write_thread(folder, "zoe_1", some, ["Zoë", "Me"], section=section, per_file=per_file)
+    path = zip_export(folder, folder / "export.zip") if zipped else folder
+    _, report = load(path)
+    for line in report.lines():
+        if line.name in ("joined", "bad files"):
+            continue
+        for place, time, text in report.behind(line.name):
+            file, _, number = place.rpartition(", row ")
+            row = json.loads((folder / file).read_bytes())["messages"][int(number) - 1]
+            content = row.get("content")
+            odd = isinstance(content, int)
+            assert time == (None if odd else row["timestamp_ms"] or None)
+            assert text.startswith('{ "sender_name"') if odd else text == repair(content or "")
+            expected = {
+                "skipped: no time": row["timestamp_ms"] == 0 and not odd,
+                "skipped: row not readable": odd,
+                "skipped: empty (no text, no attachment)": not content,
+                "kept": bool(content) and not odd and row["timestamp_ms"] > 0,
+                "repaired": True,
+            }
+            assert expected.get(line.name, True), (line, row)
+
+
+def test_what_lies_in_two_folders_says_where_it_is_repeated(tmp_path: Path) -> None:
+    rows = [said("Ann", T + n, f"{n}") for n in range(4)]
+    write_thread(tmp_path, "ann_1", rows, ["Ann", "Me"])
+    write_thread(tmp_path, "ann_1", rows[2:], ["Ann", "Me"], section="archived_threads", per_file=1)
+    write_thread(tmp_path, "bob_2", rows, ["Bob", "Me"])
+    _, report = load(tmp_path)
+    assert (report.joined, report.skipped) == (1, {"repeated in the export": 2})
+    archived, inbox = f"{ROOT}/archived_threads/ann_1", f"{ROOT}/inbox/ann_1"
+    assert report.behind("joined") == [(f"{archived} + {inbox}", None, "Ann")]
+    assert report.behind("skipped: repeated in the export") == [
+        (f"{inbox}/message_1.json, row 1", T + 3, "3"),
+        (f"{inbox}/message_1.json, row 2", T + 2, "2"),
+    ]
+    assert f"{archived}/message_2.json, row 1" in {row.place for row in report.behind("kept")}
 
 
 def test_bom_and_half_an_emoji(tmp_path: Path) -> None:

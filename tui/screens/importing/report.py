@@ -1,85 +1,45 @@
-"""The import report as lines: what was kept, what was left out, and why."""
+"""The import report as a list: every line opens the rows behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from textual.content import Content
 
-from engine.importers.report import Example, ImportReport
+from engine.importers.report import ImportReport, ReportLine
 from tui.safe_text import safe_line
-from tui.widgets.cells import day, fit, number, plural, right
+from tui.screens.importing.rows import Behind
+from tui.widgets.cells import fit, fit_end, number, right
+from tui.widgets.line_list import LineList
 
-ROWS = 200
-"""Rows shown for one reason of leaving out."""
-SOME = 5
-"""Unreadable files and notes shown before the rest is asked for."""
-
-
-def total(reports: Iterable[ImportReport]) -> ImportReport:
-    """Several imports as one report."""
-    whole = ImportReport()
-    for one in reports:
-        whole.rows_read += one.rows_read
-        whole.kept += one.kept
-        whole.kinds.update(one.kinds)
-        whole.repaired += one.repaired
-        whole.recovered += one.recovered
-        whole.already_there += one.already_there
-        whole.conversations += one.conversations
-        whole.skipped.update(one.skipped)
-        whole.bad_files += one.bad_files
-        whole.warnings += one.warnings
-        whole.owner = whole.owner or one.owner
-        for reason, noted in one.examples.items():
-            whole.examples[reason] = whole.examples.get(reason, []) + noted
-    return whole
+LABEL, COUNT = 17, 11
+"""Cells of the first columns."""
 
 
-def lines(report: ImportReport, width: int, everything: bool = False) -> list[Content]:
-    """Label, right-aligned count, explanation; every row read is in `kept` or in a line below it."""
-    kinds = " · ".join(
-        f"{kind} {number(many)}" for kind, many in report.kinds.most_common() if kind != "speech"
-    )
-    apart = report.kept - report.kinds.get("speech", 0)
-    rows = [_row("kept", report.kept, f"rows in {plural(report.conversations, 'conversation')}", width)]
-    if apart:
-        rows.append(_row("  not speech", apart, kinds, width))
-    if report.repaired:
-        rows.append(_row("  repaired", report.repaired, "broken text encoding", width))
-    if report.recovered:
-        rows.append(
-            _row("  recovered", report.recovered, "text that only the message's rich form holds", width)
+class Report(LineList):
+    """Label, right-aligned count, explanation."""
+
+    def __init__(self, report: ImportReport | None = None) -> None:
+        super().__init__(id="report")
+        self.report = report or ImportReport()
+        self.lines: Sequence[ReportLine] = ()
+
+    def on_mount(self) -> None:
+        self.list(self.report)
+
+    def list(self, report: ImportReport) -> None:
+        self.report, self.lines = report, report.lines()
+        self.show(len(self.lines))
+
+    def row(self, index: int, width: int) -> Content:
+        line = self.lines[index]
+        cut = fit_end if line.name == "bad files" else fit  # why is said behind which
+        says = cut(safe_line(line.says), max(10, width - LABEL - COUNT - 3)).rstrip()
+        return Content.assemble(
+            f"{fit(line.label, LABEL)}{right(number(line.rows), COUNT)}   ", (says, "$muted")
         )
-    rows.append(_row("  already there", report.already_there, "", width))
-    for reason, many in report.skipped.most_common():
-        rows.append(_row("left out", many, reason, width))
-        if everything:
-            rows += _examples(report.examples.get(reason, []), many, width)
-    asides = [("unreadable", f"{name}: {reason}") for name, reason in report.bad_files]
-    asides += [("note", warning) for warning in report.warnings]
-    shown = asides if everything else asides[:SOME]
-    rows += [_row(label, None, text, width) for label, text in shown]
-    if len(asides) > len(shown):
-        rows.append(_row("", None, f"and {len(asides) - len(shown):,} more: l lists them", width))
-    rows.append(Content.assemble(("─" * 30, "$rule")))
-    rows.append(_row("rows read", report.rows_read, "every row is kept or left out", width))
-    return rows
 
-
-def _examples(noted: Sequence[Example], many: int, width: int) -> list[Content]:
-    rows = []
-    for row in noted[:ROWS]:
-        said = " · ".join(
-            part for part in (row.place, day(row.time) if row.time is not None else "", row.text) if part
-        )
-        rows.append(_row("", None, said, width))
-    if noted and many > len(noted[:ROWS]):
-        rows.append(_row("", None, f"and {number(many - len(noted[:ROWS]))} more", width))
-    return rows
-
-
-def _row(label: str, value: int | None, text: str, width: int) -> Content:
-    counted = right("" if value is None else number(value), 12)
-    room = max(10, width - 18 - 12 - 3)
-    return Content.assemble(fit(label, 18), counted, "   ", (fit(safe_line(text), room).rstrip(), "$muted"))
+    def on_line_list_opened(self, event: LineList.Opened) -> None:
+        event.stop()
+        line = self.lines[event.index]
+        self.app.push_screen(Behind(line, self.report.behind(line.name)))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -21,11 +21,17 @@ from tui.actions import bindings
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
 from tui.screens.importing.paths import complete, typed_path
-from tui.screens.importing.report import lines, total
-from tui.widgets.cells import number
+from tui.screens.importing.report import Report
+from tui.widgets.cells import fit_end, number
+from tui.widgets.choose import Choose
 from tui.widgets.field import Field
 
+if TYPE_CHECKING:
+    from engine.archive.rows import ImportRow
+
 BAR = 40
+PATH = 30
+"""Cells for the end of the path of an import in a list of them."""
 
 
 class Export(NamedTuple):
@@ -48,7 +54,7 @@ class Importing(Pane):
         #label { width: 6; color: $muted; }
         #known { height: auto; max-height: 8; color: $muted; padding: 0 0 0 6; }
         #progress { height: 3; padding: 1 0; }
-        VerticalScroll { scrollbar-size-vertical: 1; }
+        #report { display: none; }
     }
     """
 
@@ -81,13 +87,17 @@ class Importing(Pane):
     class Failed(Message):
         error: StudioError
 
+    @dataclass
+    class Imports(Message):
+        """Every import that was made, the newest first."""
+
+        rows: Sequence[ImportRow]
+
     def __init__(self, sample: bool = False) -> None:
         super().__init__()
         self.sample = sample
         self.state = "asking"
         self.importer = ""
-        self.report: ImportReport | None = None
-        self.everything = False
         self._cancelled = False
 
     def compose_body(self) -> ComposeResult:
@@ -98,8 +108,7 @@ class Importing(Pane):
                 yield Field(placeholder="a folder, a zip, or a chat.db", classes="field")
             yield Static("", id="known")
             yield Static("", id="progress")
-            with VerticalScroll(can_focus=False):
-                yield Static("", id="report")
+            yield Report()
 
     def on_mount(self) -> None:
         if self.sample:
@@ -165,10 +174,9 @@ class Importing(Pane):
     # Importing
 
     def _start(self, exports: Sequence[Export]) -> None:
-        self.state, self._cancelled, self.report = "running", False, None
+        self.state, self._cancelled = "running", False
         self.query_one(Field).disabled = True
         self.set_focus(None)
-        self.query_one("#report", Static).update("")
         self._show_progress(0, None, 0.0)
         self.refresh_bindings()
         self.work("", self._import, exports)
@@ -183,7 +191,7 @@ class Importing(Pane):
 
             exports = [Export(samples.messenger(), samples.OWNER), Export(samples.imessage(), samples.OWNER)]
         started = monotonic()
-        reports: list[ImportReport] = []
+        whole = ImportReport()
 
         def show(now: ImportReport) -> None:
             self.post_message(self.Progress(now.rows_read, now.rows_total, monotonic() - started))
@@ -193,7 +201,6 @@ class Importing(Pane):
             for export in exports:
                 importer = await asyncio.to_thread(recognise, export.path)
                 report = ImportReport()
-                reports.append(report)
                 begun = monotonic()
                 await ingest(
                     studio,
@@ -214,23 +221,27 @@ class Importing(Pane):
                     report=to_json(report),
                     seconds=monotonic() - begun,
                 )
+                whole.add(report)
         except StudioError as error:
             self.post_message(self.Failed(error))
         else:
-            self.post_message(self.Done(total(reports), monotonic() - started))
+            self.post_message(self.Done(whole, monotonic() - started))
 
     def on_importing_progress(self, event: Progress) -> None:
         if self.state == "running":
             self._show_progress(event.rows, event.of, event.seconds)
 
     def on_importing_done(self, event: Done) -> None:
-        self.state, self.report = "done", event.report
+        self.state = "done"
         self.studio_app.status.publish("import", "")
         self.studio_app.touched()
         self._show_progress(event.report.rows_read, event.report.rows_read, event.seconds)
         owner = f"This is the export of {event.report.owner}." if event.report.owner else ""
         self.query_one("#known", Static).update(content(safe_line(owner)))
-        self._show_report()
+        report = self.query_one(Report)
+        report.display = True
+        report.list(event.report)
+        report.focus()
         self.refresh_bindings()
 
     def on_importing_failed(self, event: Failed) -> None:
@@ -266,15 +277,26 @@ class Importing(Pane):
             share = f"{number(rows)}/{number(of)}" if of else number(rows)
             self.studio_app.status.publish("import", f"importing {share}{rate}", urgency=1)
 
-    def _show_report(self) -> None:
-        if self.report is not None:
-            width = self.query_one("#import").content_size.width
-            self.query_one("#report", Static).update(
-                Content("\n").join(lines(self.report, width, self.everything))
-            )
+    async def _past(self) -> None:
+        from engine.archive.imports import imports
 
-    def on_resize(self) -> None:
-        self._show_report()
+        self.post_message(self.Imports(await imports(await self.studio_app.studio())))
+
+    def on_importing_imports(self, event: Imports) -> None:
+        from tui.screens.importing.past import Past, when
+
+        def choose(index: int | None) -> None:
+            if index is not None:
+                self.app.push_screen(Past(event.rows[index]))
+
+        if event.rows:
+            rows = [
+                (f"{row.source}: {fit_end(safe_line(row.path), PATH).rstrip()}", when(row))
+                for row in event.rows
+            ]
+            self.app.push_screen(Choose("The report of which import?", rows), choose)
+        else:
+            self.say("Nothing was imported yet.")
 
     # Keys
 
@@ -284,12 +306,10 @@ class Importing(Pane):
             "start": ("asking",),
             "cancel": ("running",),
             "done": ("done",),
-            "left_out": ("done",),
+            "past": ("asking", "done"),
         }
         if action == "start" and not self.importer:
             return False
-        if action == "left_out" and self.report is not None:
-            return bool(self.report.bad_files or self.report.warnings or self.report.examples)
         return self.state in wanted[action] if action in wanted else action != "zoom"
 
     def action_cancel(self) -> None:
@@ -304,7 +324,5 @@ class Importing(Pane):
     def action_done(self) -> None:
         self.dismiss(True)
 
-    def action_left_out(self) -> None:
-        self.everything = not self.everything
-        self._show_report()
-        self.query_one(VerticalScroll).scroll_home(animate=False)
+    def action_past(self) -> None:
+        self.work("past", self._past)
