@@ -93,7 +93,7 @@ def recognise_all(paths: Sequence[Path], check: Check = _go_on) -> Found:
             if not found and len(zips) > 1 and is_only_media(path):
                 continue
             left += _in_zip(path)
-        elif path.is_dir():
+        elif _is_folder(path):
             found = _in_folder(path, left, check)
         for export in found or [Export(recognise(path), (path,))]:
             joins = path in zips and isinstance(export.importer, MessengerImporter)
@@ -108,14 +108,23 @@ def recognise_all(paths: Sequence[Path], check: Check = _go_on) -> Found:
     return Found(tuple(exports), tuple(left))
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # in a folder that may not be entered; `recognise` says so
+        return False
+
+
 def _in_folder(folder: Path, left: list[Left], check: Check) -> list[Export]:
-    """Everything in a folder, however deep it lies. Empty where `recognise` shall say what is wrong."""
+    """Everything in a folder, however deep it lies: at least one export. Raises StudioError."""
+    from engine.importers.explain import explain
     from engine.importers.export_files import open_files
     from engine.importers.imessage import IMessageImporter
     from engine.importers.messenger import MessengerImporter
 
     known = importers()
-    built_in = [one for one in known if isinstance(one, MessengerImporter | IMessageImporter)]
+    messages = [one for one in known if isinstance(one, IMessageImporter)]
+    built_in: list[Importer] = [*messages, *(one for one in known if isinstance(one, MessengerImporter))]
     exports: list[Export] = []
     try:
         with open_files(folder, check=check) as here:
@@ -126,15 +135,19 @@ def _in_folder(folder: Path, left: list[Left], check: Check) -> list[Export]:
                 else:
                     places = [*map(_backup_of, here.databases), *here.zips]
                     exports += [Export(one, (place,)) for place in places if one.recognises(place)]
-    except (StudioError, OSError):
-        return []
+    except StudioError:  # a whole disk, or a backup with more files than any download has
+        exports = [Export(one, (folder,)) for one in messages if one.recognises(folder)]
+        if not exports:
+            raise
+        return exports
     plug_ins = [one for one in known if one not in built_in]
     if not exports:
         exports += [Export(one, (folder,)) for one in plug_ins if one.recognises(folder)][:1]
     if not any(export.paths == (folder,) and export.importer in plug_ins for export in exports):
         exports += _plugged(folder, plug_ins, built_in, check)
-    if exports:
-        left += _passed_over(folder, here, exports)
+    if not exports:
+        raise explain(folder, check)
+    left += _passed_over(folder, here, exports)
     return exports
 
 
