@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.importers.finding import Export, Left
     from engine.importers.survey import Survey
 
+NOT_READ = "not read"
 SHOWN = 4
 """Things that are not read of which each has a line."""
 
@@ -87,7 +88,7 @@ def _left(left: Sequence[Left], label: int, width: int) -> list[Content]:
     return [
         line
         for place, text in enumerate(said)
-        for line in _lines("" if place else "not read", text, label, width)
+        for line in _lines("" if place else NOT_READ, text, label, width)
     ]
 
 
@@ -98,7 +99,8 @@ def _lines(name: str, text: str, label: int, width: int) -> list[Content]:
 
 
 def _line(name: str, text: str, label: int, width: int) -> Content:
-    return Content.assemble((fit(name, label), "$foreground"), fit(text, width - label).rstrip())
+    style = "" if name == NOT_READ else "$foreground"
+    return Content.assemble((fit(name, label), style), fit(text, width - label).rstrip())
 
 
 def estimates(preview: Preview) -> list[int]:
