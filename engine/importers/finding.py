@@ -79,6 +79,7 @@ def recognise_all(paths: Sequence[Path], check: Check = _go_on) -> Found:
     Raises as `recognise` does where one of the paths itself is nothing that can be imported.
     """
     from engine.importers.export_files import is_zip
+    from engine.importers.imessage import IMessageImporter
     from engine.importers.messenger import MessengerImporter, is_only_media
 
     exports: list[Export] = []
@@ -89,7 +90,8 @@ def recognise_all(paths: Sequence[Path], check: Check = _go_on) -> Found:
         check()
         found: list[Export] = []
         if path in zips:
-            found = [Export(one, (path,)) for one in importers() if one.recognises(path)]
+            built_in = (one for one in importers() if isinstance(one, MessengerImporter | IMessageImporter))
+            found = [Export(one, (path,)) for one in built_in if one.recognises(path)]
             if not found and len(zips) > 1 and is_only_media(path):
                 continue
             left += _in_zip(path)

@@ -360,6 +360,31 @@ async def test_cancelling_leaves_the_studio_as_it_was(
         assert (await reading.counts(studio)).messages == 0
 
 
+async def test_cancelling_the_second_keeps_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "Downloads"
+    parts_of_a_download(folder)
+    (folder / "endless.txt").touch()
+    monkeypatch.setattr(Endless, "recognises", lambda self, path: path.suffix == ".txt")
+    known = [*finding.importers(), Endless()]
+    monkeypatch.setattr(finding, "importers", lambda: known)
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        assert "endless     endless.txt" in await look_at(pilot, folder)
+        await pilot.press("enter")
+        for _ in range(500):
+            await pilot.pause(0.02)
+            if "/s" in rows(app)[0]:
+                break
+        shown = await press(pilot, "c")
+        assert "messenger   you are Wren" in shown
+        assert "endless     cancelled: nothing of it was taken over" in shown
+        assert "importing" not in rows(app)[0]
+    async with await open_studio(tmp_path / "studio.db") as studio:
+        assert [source.name for source in await reading.sources(studio)] == ["messenger"]
+
+
 def test_what_was_left_out_is_listed_row_by_row() -> None:
     report = ImportReport()
     report.skip("no time", 3, Example("chat.db, message 7", 1_700_000_000_000, "\x1b[2Jlost for words"))

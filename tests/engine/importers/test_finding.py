@@ -13,7 +13,7 @@ from plug_in import install as install_plug_in
 
 from engine import samples
 from engine.errors import StudioError
-from engine.importers import ImportReport, export_files, recognise
+from engine.importers import ImportReport, export_files, importers, recognise
 from engine.importers.finding import Export, Found, recognise_all
 from engine.importers.survey import Survey, survey
 
@@ -143,6 +143,19 @@ def test_what_a_plug_in_reads_is_found_too(tmp_path: Path, monkeypatch: pytest.M
     assert found(folder) == {"messenger": [folder], "diary": [kept]}
     assert found(folder / "notes") == {"diary": [kept]}
     assert read(recognise_all([folder])) == {"messenger": 1, "diary": 4}
+
+
+def test_what_a_plug_in_would_take_too_stays_with_its_own_importer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = install_plug_in(tmp_path / "plug-in")
+    monkeypatch.syspath_prepend(site)
+    write_thread(tmp_path / "export", "ann_1", [said("Ann", T, "hi")], ["Ann", "Me"])
+    path = zip_export(tmp_path / "export", tmp_path / "facebook.zip")
+    (plug_in,) = [one for one in importers() if one.name == "diary"]
+    monkeypatch.setattr(type(plug_in), "recognises", lambda self, path: True)
+    assert found(path) == {"messenger": [path]}
+    assert found(tmp_path / "export") == {"messenger": [tmp_path / "export"]}
 
 
 def test_a_path_given_twice_is_one(tmp_path: Path) -> None:
