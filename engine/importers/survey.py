@@ -15,7 +15,6 @@ from engine.errors import DataError, StudioError
 from engine.importers.export_files import ExportFile, is_zip, open_files
 from engine.importers.finding import Check, Export
 from engine.importers.imessage import IMessageImporter
-from engine.importers.imessage_chats import ME
 from engine.importers.imessage_places import database_in, databases_in_zip
 from engine.importers.messenger import MessengerImporter, _group, _owner, _part
 from engine.importers.messenger_rows import is_mojibake
@@ -38,7 +37,7 @@ class Survey(msgspec.Struct, frozen=True):
 
     zips: how many of those in a folder have files of this family. rows: an estimate, unless exact.
     more: not every file was looked into, so there may be more threads. owner: the only name in every
-    thread, or None; mine: it stands for whoever the messages say wrote them.
+    thread, or None. mine: the messages themselves say which are the owner's.
     """
 
     size: int
@@ -133,7 +132,7 @@ def _rows(files: list[ExportFile], size: int) -> int:
 
 def _database(path: Path, check: Check) -> Survey:
     if is_zip(path):
-        return Survey(databases_in_zip(path)[0].file_size, owner=ME.name, mine=True)
+        return Survey(databases_in_zip(path)[0].file_size, mine=True)
     database = database_in(path)
     size = database.stat().st_size
     # Not a byte is copied: the newest rows, in a -wal file, are not counted.
@@ -147,7 +146,7 @@ def _database(path: Path, check: Check) -> Survey:
         except sqlite3.Error:
             rows = threads = None
     exact = not beside(database, "-wal").exists()
-    return Survey(size, threads=threads, rows=rows, owner=ME.name, mine=True, exact=exact)
+    return Survey(size, threads=threads, rows=rows, mine=True, exact=exact)
 
 
 def _stops(check: Check) -> int:
