@@ -79,32 +79,43 @@ def recognise_all(paths: Sequence[Path], check: Check = _go_on) -> Found:
     Raises as `recognise` does where one of the paths itself is nothing that can be imported.
     """
     from engine.importers.export_files import is_zip
-    from engine.importers.imessage import IMessageImporter
-    from engine.importers.messenger import MessengerImporter, is_only_media
+    from engine.importers.messenger import (
+        InstagramImporter,
+        MessengerImporter,
+        is_beside_the_threads,
+        is_of_either,
+    )
 
-    exports: list[Export] = []
-    left: list[Left] = []
     paths = list(dict.fromkeys(map(_at_home, paths)))
     zips = [path for path in paths if is_zip(path)]
+    left: list[Left] = []
+    found: list[Export] = []
     for path in paths:
         check()
-        found: list[Export] = []
+        inside: list[Export] = []
         if path in zips:
-            built_in = (one for one in importers() if isinstance(one, MessengerImporter | IMessageImporter))
-            found = [Export(one, (path,)) for one in built_in if one.recognises(path)]
-            if not found and len(zips) > 1 and is_only_media(path):
+            inside = _in_zip(path, check)
+            if not inside and len(zips) > 1 and is_beside_the_threads(path):
                 continue
-            left += _in_zip(path)
+            left += _second_databases(path)
         elif _is_folder(path):
-            found = _in_folder(path, left, check)
-        for export in found or [Export(recognise(path), (path,))]:
-            joins = path in zips and isinstance(export.importer, MessengerImporter)
-            for place, other in enumerate(exports if joins else ()):
-                if other.importer.name == export.importer.name and other.paths[0] in zips:
-                    exports[place] = Export(other.importer, (*other.paths, path))
-                    break
-            else:
-                exports.append(export)
+            inside = _in_folder(path, left, check)
+        found += inside or [Export(recognise(path), (path,))]
+    exports: list[Export] = []
+    parts = [one for one in found if one.paths[0] in zips and isinstance(one.importer, MessengerImporter)]
+    services = {one.importer.name for one in parts if not is_of_either(one.paths[0])}
+    for export in found:
+        if export in parts and services == {"instagram"}:  # a part that itself does not tell
+            export = Export(InstagramImporter(), export.paths)
+        elif export not in parts:
+            exports.append(export)
+            continue
+        for place, other in enumerate(exports):
+            if other.importer.name == export.importer.name and other.paths[0] in zips:
+                exports[place] = Export(other.importer, other.paths + export.paths)
+                break
+        else:
+            exports.append(export)
     if not exports:
         recognise(paths[0])
     return Found(tuple(exports), tuple(left))
@@ -131,12 +142,11 @@ def _in_folder(folder: Path, left: list[Left], check: Check) -> list[Export]:
     try:
         with open_files(folder, check=check) as here:
             for one in built_in:
-                if isinstance(one, MessengerImporter):
-                    if one.has_threads(here, check):
-                        exports.append(Export(one, (folder,)))
-                else:
+                if isinstance(one, IMessageImporter):
                     places = [*map(_backup_of, here.databases), *here.zips]
                     exports += [Export(one, (place,)) for place in places if one.recognises(place)]
+                elif one.name in _services(here, check):
+                    exports.append(Export(one, (folder,)))
     except StudioError:  # a whole disk, or a backup with more files than any download has
         exports = [Export(one, (folder,)) for one in messages if one.recognises(folder)]
         if not exports:
@@ -151,6 +161,33 @@ def _in_folder(folder: Path, left: list[Left], check: Check) -> list[Export]:
         raise explain(folder, check)
     left += _passed_over(folder, here, exports)
     return exports
+
+
+def _in_zip(path: Path, check: Check) -> list[Export]:
+    """The families in one zip; empty where `recognise` shall say what it is."""
+    from engine.importers.export_files import open_files
+    from engine.importers.imessage import IMessageImporter
+    from engine.importers.messenger import MessengerImporter
+
+    services: frozenset[str] = frozenset()
+    with suppress(StudioError, OSError), open_files(path) as inside:
+        services = _services(inside, check)
+    return [
+        Export(one, (path,))
+        for one in importers()
+        if (isinstance(one, IMessageImporter) and one.recognises(path))
+        or (isinstance(one, MessengerImporter) and one.name in services)
+    ]
+
+
+def _services(listed: ExportFiles, check: Check) -> frozenset[str]:
+    """Whose threads these files hold: messenger's, instagram's, both or none."""
+    from engine.importers.messenger import has_threads
+    from engine.importers.services import split
+
+    names = ("messenger", "instagram")
+    files = split(listed.files)
+    return frozenset(name for name, own in zip(names, files, strict=True) if has_threads(own, check))
 
 
 def _backup_of(database: Path) -> Path:
@@ -194,7 +231,7 @@ def _passed_over(folder: Path, here: ExportFiles, exports: Sequence[Export]) -> 
             yield Left(database.relative_to(folder).as_posix(), why)
     for path in here.zips:
         if path in taken:
-            yield from _in_zip(path)
+            yield from _second_databases(path)
 
 
 def _part(file: ExportFile) -> str:
@@ -202,7 +239,7 @@ def _part(file: ExportFile) -> str:
     return PurePosixPath(file.path).parts[0]
 
 
-def _in_zip(path: Path) -> list[Left]:
+def _second_databases(path: Path) -> list[Left]:
     from engine.importers.imessage_places import databases_in_zip
 
     return [
