@@ -92,6 +92,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("order", "s", "order", "sort: newest first, most messages first, by title"),
         Action("import", "i", "import", "import an export", "import"),
         Action("sample", "d", "sample", "load the sample exports", "sample"),
+        Action("forget", "F", "forget", "forget a source: delete it with all that came only from it"),
         Action("ai", "a", "ai", "make somebody here the AI sender", "make AI sender"),
     ),
     "importing": (
@@ -102,12 +103,17 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("cancel", "c", "cancel", "stop the import; the studio stays as it was", "cancel"),
         Action("back", "escape", "back", "back to the conversations", "back", "esc"),
     ),
+    "forgetting": (
+        Action("forget", "y", "forget", "forget it for good"),
+        Action("close", "escape,q", "close", "close, and keep everything"),
+    ),
     "senders": (
         Action("ai", "a", "ai", "make this person the AI sender", "make AI"),
         Action(
             "leave-out", "x", "leave_out", "leave this person out of every chunk, or back in", "leave out"
         ),
         Action("mark", "space", "mark", "mark for joining", "mark"),
+        Action("me", "m", "me", "this is me: the exports that this person wrote in are mine"),
         Action("join", "J", "join", "the marked ones and this one are the same person", "join marked"),
         Action("split", "S", "split", "take a joined person apart again", "split"),
         Action("undo", "u", "undo", "take the last such change back", "undo"),

@@ -173,3 +173,28 @@ def _rewrite(connection: sqlite3.Connection) -> bool:
     except sqlite3.OperationalError:  # in use by another program, or no room for a second copy
         return False
     return not busy
+
+
+def left(done: Forgotten) -> list[str]:
+    """What still knows the words, and how to be rid of it."""
+    lines = []
+    if done.jobs:
+        names = ", ".join(job.suffix or job.id or job.key for job in done.jobs)
+        lines.append(f"{_many(len(done.jobs), 'job')} made with its words stay listed: {names}.")
+    if done.models:
+        lines.append("These models still remember what they learned; each line deletes one:")
+        for provider, model in done.models:
+            lines.append(f"  understudy models delete {model} --provider {provider}")
+    if done.chats:
+        lines.append(f"{_many(done.chats, 'chat')} with these models may quote it, and stay.")
+    if done.datasets:
+        lines.append("Training files that you wrote with --out were not touched.")
+    if not done.erased:
+        lines.append(
+            "Another program is using the studio: deleted words stand in its files until that one is closed."
+        )
+    return lines
+
+
+def _many(count: int, name: str) -> str:
+    return f"{count:,} {name if count == 1 else name + 's'}"

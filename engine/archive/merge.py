@@ -111,6 +111,12 @@ JOIN_PEOPLE = (
 MARK_OWNERS = """
 UPDATE people SET is_owner = EXISTS (SELECT 1 FROM senders s WHERE s.person = people.id AND s.is_owner)
 """
+# The person who is the owner elsewhere under the name of this sender, and this sender's own.
+OTHER_OWNER = """
+SELECT other.person, me.person FROM senders me
+JOIN senders other ON other.name = me.name AND other.is_owner AND other.person <> me.person
+WHERE me.id = ? ORDER BY other.id LIMIT 1
+"""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -293,12 +299,7 @@ def mark_owner(
 
 def _join_owner(connection: sqlite3.Connection, sender: int) -> None:
     """Owners of one name, in this source or another, are one person."""
-    row = connection.execute(
-        "SELECT other.person, me.person FROM senders me JOIN senders other"
-        " ON other.name = me.name AND other.is_owner AND other.person <> me.person"
-        " WHERE me.id = ? ORDER BY other.id LIMIT 1",
-        (sender,),
-    ).fetchone()
+    row = connection.execute(OTHER_OWNER, (sender,)).fetchone()
     if row is not None:
         for statement in JOIN_PEOPLE:
             connection.execute(statement, {"keep": row[0], "other": row[1]})

@@ -50,8 +50,8 @@ async def sources(studio: Studio) -> list[SourceRow]:
         SourceRow,
         "SELECT s.id, s.name, s.importer, s.path, s.imported_at,"
         " (SELECT coalesce(sum(messages), 0) FROM conversations c WHERE c.source = s.id),"
-        " (SELECT min(name) FROM senders o WHERE o.source = s.id AND o.is_owner)"
-        " FROM sources s ORDER BY s.imported_at DESC, s.id DESC",
+        " (SELECT min(name) FROM senders o WHERE o.source = s.id AND o.is_owner),"
+        " s.asked FROM sources s ORDER BY s.imported_at DESC, s.id DESC",
     )
 
 

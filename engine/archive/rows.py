@@ -10,7 +10,8 @@ from engine.conversation import Attachment, Edit, Kind, Reaction
 
 
 class SourceRow(msgspec.Struct, frozen=True):
-    """One import's origin. owner: the person whose export it is, None where that is not known."""
+    """One import's origin. owner: the person whose export it is, None where that is not known.
+    asked: the user was asked, and said who it is or that it is nobody in it."""
 
     id: int
     name: str
@@ -19,6 +20,7 @@ class SourceRow(msgspec.Struct, frozen=True):
     imported_at: int
     messages: int
     owner: str | None = None
+    asked: bool = False
 
 
 class ImportRow(msgspec.Struct, frozen=True):

@@ -192,5 +192,8 @@ CREATE TABLE imports (
 # What an edited message said before, as JSON; NULL where nothing is known of it.
 EDITS = "ALTER TABLE messages ADD COLUMN edits TEXT"
 
+# 1 once the user was asked whose export it is: that is asked only once.
+ASKED = "ALTER TABLE sources ADD COLUMN asked INTEGER NOT NULL DEFAULT 0"
+
 # Statements are told apart by semicolons: none may stand inside one (no triggers, no such literals).
-MIGRATIONS: tuple[str, ...] = (FIRST, IMPORTS, EDITS)
+MIGRATIONS: tuple[str, ...] = (FIRST, IMPORTS, EDITS, ASKED)

@@ -152,6 +152,9 @@ def parser() -> argparse.ArgumentParser:
     action = actions.add_parser("ai", parents=[common], help="choose the AI sender")
     action.add_argument("names", nargs=1, metavar="NAME")
     action.set_defaults(action="ai")
+    action = actions.add_parser("me", parents=[common], help="say who you are in your exports")
+    action.add_argument("names", nargs=1, metavar="NAME")
+    action.set_defaults(action="me")
 
     def recipe_options(command: argparse.ArgumentParser) -> None:
         command.add_argument("--ai", metavar="NAME", help="whose messages the model shall learn")

@@ -11,6 +11,7 @@ from engine.archive import (
     MessageRow,
     PersonRow,
     Studio,
+    owners,
     people,
     query,
     reading,
@@ -146,6 +147,10 @@ async def senders(args: argparse.Namespace) -> int:
             person = await people.find_person(studio, args.names[0])
             await people.set_ai(studio, person.id)
             say(f"{person.name} is the AI sender.")
+        elif args.action == "me":
+            person = await people.find_person(studio, args.names[0])
+            await owners.become(studio, person.id)
+            say(f"You are {person.name} in {' and '.join(person.sources)}.")
         else:
             _print_people(args, await people.people(studio))
     return 0

@@ -7,16 +7,15 @@ from pathlib import Path
 
 from engine import samples
 from engine.archive import Studio, open_studio, people
-from engine.archive.imports import save_import
-from engine.archive.ingest import ingest
 from engine.chat import ChatSettings, stream
 from engine.cli.chunking import summary
 from engine.cli.output import emit, number, say
 from engine.dataset import make, preset
 from engine.errors import StudioError
 from engine.folders import local_folder
-from engine.importers import ImportReport, recognise
-from engine.importers.report import to_json
+from engine.importers import ImportReport
+from engine.importers.finding import recognise_all
+from engine.importing import begin, finish
 from engine.providers import Connection, TrainSettings, connect, follow, provider, train
 from engine.safe_text import harmless
 
@@ -27,27 +26,8 @@ async def load_samples(path: Path) -> ImportReport:
     """Import both sample exports into the studio at `path`; the two reports added up."""
     total = ImportReport()
     async with await open_studio(path) as studio:
-        for export in (samples.messenger(), samples.imessage()):
-            importer = recognise(export)
-            report = ImportReport()
-            began = time.monotonic()
-            await ingest(
-                studio,
-                source=importer.name,
-                importer=importer.name,
-                path=str(export),
-                conversations=importer.conversations(export, report),
-                report=report,
-                owner=samples.OWNER,
-            )
-            await save_import(
-                studio,
-                source=importer.name,
-                importer=importer.name,
-                path=str(export),
-                report=to_json(report),
-                seconds=time.monotonic() - began,
-            )
+        for export in recognise_all([samples.messenger(), samples.imessage()]).exports:
+            report = (await finish(studio, await begin(export), owner=samples.OWNER)).report
             total.add(report)
     return total
 

@@ -8,7 +8,7 @@ import sys
 from engine.archive import forgetting
 from engine.archive.forgetting import Forgotten
 from engine.cli.opening import existing_studio
-from engine.cli.output import emit, plural, say
+from engine.cli.output import ask, emit, plural, say
 from engine.errors import StudioError
 
 
@@ -36,7 +36,7 @@ async def forget(args: argparse.Namespace) -> int:
         )
         return 0
     say(f"Forgotten: {what(done)}")
-    for line in left(done):
+    for line in forgetting.left(done):
         say(line)
     return 0
 
@@ -47,8 +47,7 @@ def _agree(found: Forgotten) -> None:
         raise StudioError(
             f"{found.source} would be deleted, and nobody is here to agree.", "Add --yes if you do."
         )
-    print(f"Forget {found.source} for good? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if ask(f"Forget {found.source} for good? [y/N]").lower() not in ("y", "yes"):
         raise StudioError("Nothing was deleted.")
 
 
@@ -64,24 +63,3 @@ def what(found: Forgotten) -> str:
         some = "dataset" if len(found.datasets) == 1 else "datasets"
         parts.append(f"the {some} {', '.join(one[:8] for one in found.datasets)} with all chunks")
     return f"the source {found.source}, {', '.join(parts)}."
-
-
-def left(done: Forgotten) -> list[str]:
-    """What still knows the words, and how to be rid of it."""
-    lines = []
-    if done.jobs:
-        names = ", ".join(job.suffix or job.id or job.key for job in done.jobs)
-        lines.append(f"{plural(len(done.jobs), 'job')} made with its words stay listed: {names}.")
-    if done.models:
-        lines.append("These models still remember what they learned; each line deletes one:")
-        for provider, model in done.models:
-            lines.append(f"  understudy models delete {model} --provider {provider}")
-    if done.chats:
-        lines.append(f"{plural(done.chats, 'chat')} with these models may quote it, and stay.")
-    if done.datasets:
-        lines.append("Training files that you wrote with --out were not touched.")
-    if not done.erased:
-        lines.append(
-            "Another program is using the studio: deleted words stand in its files until that one is closed."
-        )
-    return lines

@@ -4,93 +4,78 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from engine.archive import open_studio
-from engine.archive.imports import save_import
-from engine.archive.ingest import ingest
 from engine.cli.output import emit, number, plural, say
-from engine.errors import DataError, StudioError
+from engine.cli.owning import owners
+from engine.errors import StudioError
 from engine.folders import studio_path
-from engine.importers import Export, ImportReport, recognise_all
-from engine.importers.report import remaining, to_json
+from engine.importers import ImportReport
+from engine.importers.finding import Export, Found, recognise_all
+from engine.importers.report import remaining
+from engine.importing import Imported, begin, finish
 from engine.safe_text import harmless_line
 
 
 async def run(args: argparse.Namespace) -> int:
     # Recognise everything before the studio is touched: a wrong path changes nothing on disk.
-    paths = [Path(given).expanduser() for given in args.paths if given.strip()]
+    paths = [Path(given) for given in args.paths if given.strip()]
     if len(paths) < len(args.paths):
         raise StudioError("The path is empty.", "Name a folder, a file or a zip.")
-    if args.loader:
-        from engine.importers.langchain_loader import LangChainImporter
-
-        exports = [Export(LangChainImporter(args.loader), (path,)) for path in paths]
-    else:
-        exports = await asyncio.to_thread(_exports, paths, args)
+    found = await asyncio.to_thread(_find, paths, args)
+    for left in found.left:
+        say(f"Not read: {left.name}: {left.why}")
     worst = 0
-    for export in exports:
-        importer, report = export.importer, ImportReport()
-        found = export.conversations(report)
-        first = await asyncio.to_thread(next, found, None)
-        if first is None:
-            raise DataError(f"{export.name} holds no conversation that can be read.", _why(report))
-        place = ", ".join(str(path.absolute()) for path in export.paths)
-        started = time.monotonic()
-        async with await open_studio(studio_path(args.studio)) as studio:
-            try:
-                await ingest(
-                    studio,
-                    source=args.source or importer.name,
-                    importer=importer.name,
-                    path=place,
-                    conversations=itertools.chain([first], found),
-                    report=report,
-                    owner=args.owner,
-                    progress=_bar(),
-                )
-            finally:
-                _clear()
-            seconds = time.monotonic() - started
-            await save_import(
-                studio,
-                source=args.source or importer.name,
-                importer=importer.name,
-                path=place,
-                report=to_json(report),
-                seconds=seconds,
-            )
-        _print(args, export.name, importer.name, report, seconds)
-        worst = max(worst, 1 if report.bad_files else 0)
+    done: list[Imported] = []
+    for export in found.exports:
+        try:
+            one = await _import(args, export)
+        except StudioError as error:
+            if len(found.exports) == 1:
+                raise
+            say(f"{export.name}: {error}")
+            worst = max(worst, error.exit_code)
+        else:
+            _print(args, export, one)
+            worst = max(worst, 1 if one.report.bad_files else 0)
+            done.append(one)
+    await owners(args, done)
     return worst
 
 
-def _exports(paths: list[Path], args: argparse.Namespace) -> list[Export]:
-    exports = recognise_all(paths)
+async def _import(args: argparse.Namespace, export: Export) -> Imported:
+    begun = await begin(export)
+    async with await open_studio(studio_path(args.studio)) as studio:
+        try:
+            return await finish(studio, begun, source=args.source, owner=args.owner, progress=_bar())
+        finally:
+            _clear()
+
+
+def _find(paths: list[Path], args: argparse.Namespace) -> Found:
+    if args.loader:
+        from engine.importers.langchain_loader import LangChainImporter
+
+        importer = LangChainImporter(args.loader)
+        return Found(tuple(Export(importer, (path.expanduser(),)) for path in paths))
+    found = recognise_all(paths)
     if not args.contacts and not args.include_deleted:
-        return exports
+        return found
     from engine.importers.imessage import IMessageImporter
 
-    for export in exports:
+    for export in found.exports:
         if not isinstance(export.importer, IMessageImporter):
             raise StudioError(
                 f"{export.name} is no iMessage database.",
                 "Leave --contacts and --include-deleted out for it.",
             )
     book = Path(args.contacts).expanduser() if args.contacts else None
-    importer = IMessageImporter(book, include_deleted=args.include_deleted)
-    return [Export(importer, export.paths) for export in exports]
-
-
-def _why(report: ImportReport) -> str:
-    if report.bad_files:
-        name, reason = report.bad_files[0]
-        return f"{name}: {reason}."
-    return "Choose the folder, file or zip that your download gave you."
+    messages = IMessageImporter(book, include_deleted=args.include_deleted)
+    return Found(tuple(Export(messages, export.paths) for export in found.exports), found.left)
 
 
 def _bar() -> Callable[[ImportReport], None] | None:
@@ -116,22 +101,14 @@ def _clear() -> None:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _print(args: argparse.Namespace, path: str, importer: str, report: ImportReport, seconds: float) -> None:
+def _print(args: argparse.Namespace, export: Export, done: Imported) -> None:
+    importer, report = export.importer.name, done.report
     if args.json:
-        emit(record(path, importer, args.source or importer, report, seconds))
+        emit(record(export.name, importer, done.source, report, done.seconds))
         return
-    say(f"{path}: {importer}, {plural(report.conversations, 'conversation')}, {seconds:.1f} s")
+    say(f"{export.name}: {importer}, {plural(report.conversations, 'conversation')}, {done.seconds:.1f} s")
     for line in lines(report):
         say(line)
-    if report.owner == "Me":  # iMessage knows its owner, but not by name
-        known = (
-            f" ({', '.join(map(harmless_line, report.owner_addresses))})" if report.owner_addresses else ""
-        )
-        say(f'You are "Me" in it{known}. Import it again with --owner NAME to be called by your name.')
-    elif report.owner is None:
-        say("Whose export this is cannot be told from it. Import it again with --owner NAME to say so.")
-    elif args.owner in (None, report.owner):
-        say(f"This is the export of {report.owner}.")
 
 
 def record(path: str, importer: str, source: str, report: ImportReport, seconds: float) -> dict[str, object]:

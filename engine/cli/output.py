@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -29,6 +30,17 @@ def emit(record: dict[str, Any]) -> None:
 def say(text: str = "") -> None:
     """A line for the person, on standard error."""
     print(harmless(text), file=sys.stderr, flush=True)
+
+
+def ask(question: str) -> str:
+    """What the person at the terminal answers, in one line. ctrl+c ends it at once: asyncio would first wait
+    for the line."""
+    print(harmless(question), end=" ", file=sys.stderr, flush=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def out(text: str, end: str = "\n") -> None:

@@ -8,7 +8,7 @@ import sys
 from engine.archive import JobRow, Studio, jobs, open_studio
 from engine.chat import ChatSettings, stream
 from engine.cli.opening import local_provider
-from engine.cli.output import day, emit, out, say, table
+from engine.cli.output import ask, day, emit, out, say, table
 from engine.errors import StudioError
 from engine.folders import studio_path
 from engine.providers import Connection, Provider, connect, delete_model, provider
@@ -140,8 +140,7 @@ async def _delete(args: argparse.Namespace, chosen: Provider) -> int:
             raise StudioError(
                 f"{args.model} would be deleted, and nobody is here to agree.", "Add --yes if you do."
             )
-        print(f"Delete {harmless(args.model)} for good? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if ask(f"Delete {args.model} for good? [y/N]").lower() not in ("y", "yes"):
             raise StudioError("Nothing was deleted.")
     async with await connect(chosen, local_provider(args)) as connection:
         await delete_model(connection, args.model)

@@ -13,7 +13,7 @@ from engine.archive import EventRow, JobRow, Studio
 from engine.archive import jobs as known
 from engine.cli.chunking import chosen_recipe, summary
 from engine.cli.opening import ai_person, existing_studio, local_provider
-from engine.cli.output import clock, emit, minute, number, out, plural, say, table
+from engine.cli.output import ask, clock, emit, minute, number, out, plural, say, table
 from engine.conversation import iso
 from engine.dataset import load, make
 from engine.errors import StudioError
@@ -91,8 +91,7 @@ def _agree(args: argparse.Namespace, plan: Plan) -> None:
         raise StudioError(
             f"Private messages would go to {plan.host}, and nobody is here to agree.", "Add --yes if you do."
         )
-    print(f"Send them to {plan.host}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if ask(f"Send them to {plan.host}? [y/N]").lower() not in ("y", "yes"):
         raise StudioError("Nothing was sent.")
 
 

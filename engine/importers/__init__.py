@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
-
-import msgspec
 
 from engine.conversation import Conversation
 from engine.errors import StudioError
 from engine.importers.report import Example, ImportReport
 
-__all__ = ["Example", "Export", "ImportReport", "Importer", "importers", "recognise", "recognise_all"]
+__all__ = ["Example", "ImportReport", "Importer", "importers", "recognise"]
 
 ENTRY_POINTS = "understudy.importers"
 
@@ -79,61 +77,3 @@ def recognise(path: Path) -> Importer:
     from engine.importers.explain import explain
 
     raise explain(path)
-
-
-class Export(msgspec.Struct, frozen=True):
-    """What is imported in one go: one path, or the zips of one download."""
-
-    importer: Importer
-    paths: tuple[Path, ...]
-
-    @property
-    def name(self) -> str:
-        return ", ".join(map(str, self.paths))
-
-    def conversations(self, report: ImportReport) -> Iterator[Conversation]:
-        from engine.importers.messenger import MessengerImporter
-
-        if isinstance(self.importer, MessengerImporter):
-            return self.importer.together(self.paths, report)
-        return self.importer.conversations(self.paths[0], report)
-
-
-def recognise_all(paths: Sequence[Path]) -> list[Export]:
-    """What lies at the paths, in their order. Zips of one family are read as one: a thread may begin in
-    one of them and end in another, and some hold none at all. A download that holds two
-    services' conversations is an export of each. Raises as recognise does."""
-    from engine.importers.export_files import is_zip
-    from engine.importers.messenger import (
-        InstagramImporter,
-        MessengerImporter,
-        holds_instagram_too,
-        is_beside_the_threads,
-        is_of_either,
-    )
-
-    exports: list[Export] = []
-    zips = [path for path in paths if is_zip(path.expanduser())]
-    found: list[tuple[Path, Importer]] = []
-    for path in paths:
-        if path in zips and len(zips) > 1 and is_beside_the_threads(path.expanduser()):
-            continue
-        found.append((path, recognise(path)))
-        if isinstance(found[-1][1], MessengerImporter) and holds_instagram_too(path):
-            found.append((path, InstagramImporter()))
-    of_zips = {
-        importer.name for path, importer in found if path in zips and not is_of_either(path.expanduser())
-    }
-    for path, importer in found:
-        joins = path in zips and isinstance(importer, MessengerImporter)
-        if joins and of_zips == {"instagram"}:  # a part that itself does not tell
-            importer = InstagramImporter()
-        for place, export in enumerate(exports if joins else ()):
-            if export.importer.name == importer.name and export.paths[0] in zips:
-                exports[place] = Export(export.importer, (*export.paths, path))
-                break
-        else:
-            exports.append(Export(importer, (path,)))
-    if not exports:
-        recognise(paths[0])
-    return exports

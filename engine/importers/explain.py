@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import DataError, StudioError
@@ -19,13 +20,14 @@ WANTED = (
 _LONGEST = 300  # characters of a path that a sentence repeats
 
 
-def explain(path: Path) -> StudioError:
-    """The error to raise for a `path` that no importer recognises."""
+def explain(path: Path, check: Callable[[], None] = lambda: None) -> StudioError:
+    """The error to raise for a `path` that no importer recognises. check: called at every file of a folder,
+    may raise."""
     try:
         if not path.exists():
             return _missing(path)
         if path.is_dir():
-            return _folder(path)
+            return _folder(path, check)
         return _file(path)
     except PermissionError as error:
         return StudioError(
@@ -52,13 +54,13 @@ def _missing(path: Path) -> StudioError:
     return StudioError(f"{path} does not exist.", hint)
 
 
-def _folder(path: Path) -> StudioError:
+def _folder(path: Path, check: Callable[[], None]) -> StudioError:
     if not any(path.iterdir()):
         return StudioError(f"The folder {path} is empty.", WANTED)
     if any((path / place).exists() for place in PLACES):
         return _database(database_in(path))
-    with open_files(path) as export:
-        return _what_is_wrong(export, "folder") or StudioError(
+    with open_files(path, check=check) as export:
+        return _what_is_wrong(export, "folder", check) or StudioError(
             f"The folder {path} holds no conversations.", WANTED
         )
 
@@ -92,9 +94,12 @@ def _file(path: Path) -> StudioError:
 _AGAIN = "Ask Facebook for the download again and choose the format JSON."
 
 
-def _what_is_wrong(export: ExportFiles, kind: str) -> StudioError | None:
+def _what_is_wrong(
+    export: ExportFiles, kind: str, check: Callable[[], None] = lambda: None
+) -> StudioError | None:
     """Bad JSON, else HTML pages, else parts that could not be opened, else nothing that we know."""
     for file in export.files:
+        check()
         if not file.is_page:
             try:
                 read_thread(file)

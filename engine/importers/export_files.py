@@ -27,6 +27,11 @@ MAX_TOTAL_BYTES = 8 * 2**30
 
 ONLY_FILES = "Choose a plain file or a folder."
 SUFFIXES = frozenset({".json", ".html", ".htm"})
+IN_BACKUP = "3d0d7e5fb2ce288813306e4d4636395e047a3d28"  # an iPhone's messages, in its backup
+_DATABASES = frozenset({".db", ".sqlite", ".sqlite3"})
+_MEDIA = frozenset(
+    {"inbox", "archived_threads", "filtered_threads", "message_requests", "e2ee_cutover", "media"}
+)
 _LISTING_ERRORS = (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, IndexError, EOFError)
 _READING_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
 
@@ -65,39 +70,48 @@ class ExportFile(msgspec.Struct, frozen=True):
 
 
 class ExportFiles(msgspec.Struct, frozen=True):
-    """files: JSON and HTML, in natural order (2 before 10). bad: (path, reason) of unreadable parts."""
+    """files: JSON and HTML, in natural order (2 before 10). bad: (path, reason) of unreadable parts.
+
+    zips, databases: what in a folder has such an ending, or the place of an iPhone's messages in its backup.
+    """
 
     files: list[ExportFile]
     bad: list[tuple[str, str]]
+    zips: list[Path]
+    databases: list[Path]
 
 
 @contextmanager
-def open_files(*paths: Path) -> Iterator[ExportFiles]:
+def open_files(*paths: Path, check: Callable[[], None] = lambda: None) -> Iterator[ExportFiles]:
     """List the files of the export at `paths`; they can be read until the context ends.
 
     Several paths are the zips of one download.
 
-    In a folder the zips that lie directly in it count as parts of the export (big downloads come
-    in several). Raises StudioError where one of `paths` itself cannot be used.
+    In a folder the zips count as parts of the export (big downloads come in several), but for those that
+    somebody was sent. Raises StudioError where one of `paths` itself cannot be used. check: called at
+    every folder, may raise.
     """
     with ExitStack() as stack:
-        bad: list[tuple[str, str]] = []
-        files: list[ExportFile] = []
+        listed = ExportFiles([], [], [], [])
+        files, bad = listed.files, listed.bad
         for path in paths:
             if path.is_dir():
-                files += _walk(path, bad)
-                for part in sorted(path.glob("*.zip")):
+                before = len(listed.zips)
+                _walk(path, listed, check)
+                for part in listed.zips[before:]:
+                    inside = part.relative_to(path).as_posix()
                     try:
-                        files += _members(part, stack, prefix=f"{part.name}/")
+                        files += _members(part, stack, prefix=f"{inside}/")
                     except StudioError as error:
-                        bad.append((part.name, error.message))
+                        bad.append((inside, error.message))
             elif path.exists() and not path.is_file():
                 raise StudioError(f"{path} is no file or folder that can hold an export.", ONLY_FILES)
             elif is_zip(path):
                 files += _members(path, stack, prefix=f"{path.name}/" if len(paths) > 1 else "")
             else:
                 files.append(_on_disk(path.name, path))
-        yield ExportFiles(sorted(files, key=lambda file: natural(file.path)), bad)
+        files.sort(key=lambda file: natural(file.path))
+        yield listed
 
 
 def is_zip(path: Path) -> bool:
@@ -137,27 +151,36 @@ def _wanted(path: str) -> bool:
     return pure.suffix.lower() in SUFFIXES and not pure.name.startswith("._") and "__MACOSX" not in pure.parts
 
 
-def _walk(root: Path, bad: list[tuple[str, str]]) -> Iterator[ExportFile]:
+def _walk(root: Path, listed: ExportFiles, check: Callable[[], None]) -> None:
     def closed(error: OSError) -> None:
-        bad.append((Path(error.filename).relative_to(root).as_posix(), "this folder may not be read"))
+        listed.bad.append((Path(error.filename).relative_to(root).as_posix(), "this folder may not be read"))
 
     seen = 0
-    for folder, _, names in os.walk(root, onerror=closed):
+    for folder, folders, names in os.walk(root, onerror=closed):
+        check()
+        folders.sort()
         seen += len(names)
         if seen > MAX_ENTRIES:
             raise StudioError(
                 f"{root} holds more than {MAX_ENTRIES:,} files.", "Point at the folder of the export itself."
             )
-        for name in names:
+        sent = not _MEDIA.isdisjoint(Path(folder).relative_to(root).parts)
+        for name in sorted(names):
+            ending = PurePosixPath(name).suffix.lower()
             file = Path(folder, name)
-            inside = file.relative_to(root).as_posix()
-            try:
-                wanted = _wanted(inside) and file.is_file()
-            except OSError:
-                bad.append((inside, "may not be read"))
-                continue
-            if wanted:
-                yield _on_disk(inside, file)
+            if ending in _DATABASES or name == IN_BACKUP:
+                if not sent and not name.startswith("._"):
+                    listed.databases.append(file)
+            elif ending == ".zip":
+                if not sent:
+                    listed.zips.append(file)
+            elif ending in SUFFIXES:
+                inside = file.relative_to(root).as_posix()
+                try:
+                    if _wanted(inside) and file.is_file():
+                        listed.files.append(_on_disk(inside, file))
+                except OSError:
+                    listed.bad.append((inside, "may not be read"))
 
 
 def _members(path: Path, stack: ExitStack, prefix: str = "") -> list[ExportFile]:

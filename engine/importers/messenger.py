@@ -64,17 +64,9 @@ class MessengerImporter:
             if path.is_file() and not is_zip(path) and not starts_as_object(path):
                 return False
             with open_files(path) as export:
-                for file in _threads_first(self._own(export.files)):
-                    try:
-                        if not file.is_page:
-                            if file.size <= WHOLE or head(file) is None:
-                                read_thread(file)
-                            return True
-                    except (NotAThreadError, DataError):
-                        continue
+                return has_threads(self.own(export.files))
         except (StudioError, OSError):
-            pass  # not readable is not recognised; `recognise` says why
-        return False
+            return False  # not readable is not recognised; `recognise` says why
 
     def conversations(self, path: Path, report: ImportReport) -> Iterator[Conversation]:
         if holds_instagram_too(path):
@@ -87,8 +79,7 @@ class MessengerImporter:
         """The conversations of one download that came in several zips."""
         with open_files(*(path.expanduser() for path in paths)) as export:
             report.bad_files += export.bad
-            report.warnings += [warning for path in paths for warning in _others_inside(path.expanduser())]
-            parts = _index(self._own(export.files), report)
+            parts = _index(self.own(export.files), report)
             if not parts:
                 _refuse_bad(report)
                 raise StudioError(
@@ -113,7 +104,7 @@ class MessengerImporter:
             if report.rows_read == 0:
                 _refuse_bad(report)
 
-    def _own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+    def own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
         """The files of this service, where the download holds another's too."""
         return split(files)[0] or list(files)
 
@@ -126,8 +117,22 @@ class InstagramImporter(MessengerImporter):
     def recognises(self, path: Path) -> bool:
         return super().recognises(path) and not holds_instagram_too(path)
 
-    def _own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+    def own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
         return split(files)[1]
+
+
+def has_threads(files: Sequence[ExportFile], check: Callable[[], None] = lambda: None) -> bool:
+    """Whether one of the files is a thread. check: called at every file, may raise."""
+    for file in _threads_first(files):
+        check()
+        try:
+            if not file.is_page:
+                if file.size <= WHOLE or head(file) is None:
+                    read_thread(file)
+                return True
+        except (NotAThreadError, DataError):
+            continue
+    return False
 
 
 def holds_instagram_too(path: Path) -> bool:
@@ -174,17 +179,6 @@ def _may_be_thread(file: ExportFile) -> bool:
     except DataError:
         return True
     return True
-
-
-def _others_inside(path: Path) -> list[str]:
-    """What also lies in a folder and is not read with it: nobody shall think that it was."""
-    if not path.is_dir():
-        return []
-    return [
-        f"{database} looks like an iMessage database and was not read; import it by its own path"
-        for database in sorted(path.rglob("chat.db"))
-        if database.is_file()
-    ]
 
 
 def _refuse_bad(report: ImportReport) -> None:

@@ -1,21 +1,28 @@
 """The import screen: paths, recognition, progress, cancelling, the report, and errors in place."""
 
+import plistlib
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from messenger_export import said, write_thread
+from messenger_export import said, thread_bytes, write_thread, zip_export
 from screen_reader import press, rows, settled, text
+from textual import events
+from textual.pilot import Pilot
 
-import engine.importers
 from engine import samples
-from engine.archive import open_studio, reading
+from engine.archive import open_studio, people, reading
 from engine.conversation import Conversation, Message, Sender
+from engine.importers import finding
 from engine.importers.report import ImportReport
 from tui.app import UnderstudyApp
-from tui.screens.importing.paths import complete, typed_path
+from tui.screens.importing import Importing
+from tui.screens.importing.paths import Paths, complete, typed_paths
 from tui.screens.importing.rows import Behind
-from tui.widgets.field import Field
+
+T = 1_700_000_000_000
 
 
 def test_paths_are_completed_as_a_shell_does(tmp_path: Path) -> None:
@@ -33,12 +40,40 @@ def test_paths_are_completed_as_a_shell_does(tmp_path: Path) -> None:
     assert complete("~") == ("~/", [])
 
 
+def test_the_last_of_several_paths_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "my export").mkdir()
+    (tmp_path / "one.zip").touch()
+    one = f"{tmp_path}/one.zip"
+    assert complete(f"{tmp_path}/my") == (f"{tmp_path}/my\\ export/", [])
+    for typed, made in (
+        (f"{one} {tmp_path}/on", f"{one} {one}"),
+        (f"{one} {tmp_path}/my", f"{one} {tmp_path}/my\\ export/"),
+        (f"{one} {tmp_path}/my\\ ex", f"{one} {tmp_path}/my\\ export/"),
+        (f"'{one}' '{tmp_path}/my ex", f"'{one}' '{tmp_path}/my export/"),
+        (f'{one} "{tmp_path}/my', f'{one} "{tmp_path}/my export/'),
+        (f"{tmp_path}/my ex", f"{tmp_path}/my export/"),
+    ):
+        assert complete(typed) == (made, [])
+        wanted = [tmp_path / "my export"] if "my" in made else [tmp_path / "one.zip"]
+        assert typed_paths(made)[-1:] == wanted or made.count("'") % 2 or made.count('"') % 2
+
+
 def test_pasted_and_dropped_paths_are_understood(tmp_path: Path) -> None:
-    spaced = tmp_path / "my export"
+    spaced, other = tmp_path / "my export", tmp_path / "Bob's 100%.zip"
     spaced.mkdir()
-    for typed in (f"{spaced}", f"'{spaced}'", f'"{spaced}" ', str(spaced).replace(" ", "\\ ")):
-        assert typed_path(typed) == spaced
-    assert typed_path("~/x") == Path.home() / "x"
+    other.touch()
+    escaped = str(spaced).replace(" ", "\\ ")
+    url = f"file://{spaced}".replace(" ", "%20")
+    for typed in (f"{spaced}", f"'{spaced}'", f'"{spaced}" ', escaped, url):
+        assert typed_paths(typed) == [spaced]
+    assert typed_paths(f"{other}") == [other], "an apostrophe opens no quote where the path is there"
+    for typed in (f"{escaped} {url}", f"'{spaced}' \"{spaced}\"", f"{url}  {escaped}"):
+        assert typed_paths(typed) == [spaced, spaced]
+    assert typed_paths(f'{escaped} "{other}" /no/such') == [spaced, other, Path("/no/such")]
+    assert typed_paths("/no/such path") == [Path("/no/such path")], "nothing is there: one path"
+    assert typed_paths("~/x") == [Path.home() / "x"]
+    assert typed_paths(" ") == []
+    assert typed_paths("~no-such-user/x") == [Path("~no-such-user/x")]
 
 
 async def test_a_typed_path_is_recognised_completed_and_imported(tmp_path: Path) -> None:
@@ -46,12 +81,13 @@ async def test_a_typed_path_is_recognised_completed_and_imported(tmp_path: Path)
     async with app.run_test(size=(110, 36)) as pilot:
         await settled(pilot)
         await press(pilot, "i")
-        field = app.screen.query_one(Field)
+        field = app.screen.query_one(Paths)
         field.value = str(samples.messenger())[:-4]
         field.cursor_position = len(field.value)
         shown = await press(pilot, "tab")
         assert field.value == f"{samples.messenger()}/"
-        assert "Recognised: messenger." in shown
+        assert "messenger   messenger/ · 16 conversations · about 1,800 rows" in shown
+        assert f"you are {samples.OWNER}, who is in every conversation" in shown
         assert "⏎ import" in rows(app)[-1]
         shown = await press(pilot, "enter")
         assert "every row is kept or skipped" in shown and samples.OWNER in shown
@@ -69,15 +105,189 @@ async def test_what_cannot_be_imported_is_said_in_place(tmp_path: Path) -> None:
         await settled(pilot)
         await press(pilot, "i")
         for typed in (tmp_path / "page.html", tmp_path / "no such \x1b[31m[/] file"):
-            app.screen.query_one(Field).value = str(typed)
+            app.screen.query_one(Paths).value = str(typed)
             await press(pilot, "enter")
             assert "\x1b" not in text(app)
-            known = rows(app)[5]
+            known = rows(app)[6]
             assert len(known.strip()) > 20
             assert "Error" not in known
-            assert app.screen.query_one(Field).has_focus
+            assert app.screen.query_one(Paths).has_focus
         shown = await press(pilot, "escape")
         assert "Nothing here yet." in shown
+
+
+async def look_at(pilot: Pilot[None], *paths: Path) -> str:
+    """Type the paths and wait for what is said of them."""
+    pilot.app.screen.query_one(Paths).value = " ".join(shlex.quote(str(path)) for path in paths)
+    await settled(pilot)
+    return text(pilot.app)
+
+
+def parts_of_a_download(folder: Path, parts: int = 2) -> list[Path]:
+    """Zips that share one thread, and each have one of their own; Wren takes part in all of them."""
+    zips = []
+    for part in range(parts):
+        export = folder.parent / f"part {part}"
+        shared = [said("Ann", T + part * 100 + at, f"{part}/{at}") for at in range(5)]
+        place = write_thread(export, "ann_1", shared, ["Ann", "Wren"])
+        (place / "message_1.json").rename(place / f"message_{parts - part}.json")
+        write_thread(export, f"bob_{part}", [said("Wren", T, "hi")] * 3, [f"Bob {part}", "Wren"])
+        folder.mkdir(exist_ok=True)
+        zips.append(zip_export(export, folder / f"facebook {part}.zip"))
+    return zips
+
+
+async def test_the_zips_of_one_download_are_one_export(tmp_path: Path) -> None:
+    first, second = parts_of_a_download(tmp_path / "Downloads")
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        shown = await look_at(pilot, first, second)
+        assert "messenger   2 zips · 3 conversations · about 16 rows" in shown
+        assert "you are Wren, who is in every conversation" in shown
+        shown = await look_at(pilot, first.parent)
+        assert "messenger   Downloads/ · 2 zips · 3 conversations" in shown
+        shown = await press(pilot, "enter")
+        assert "16 rows" in shown and "in 3 conversations" in shown and "you are Wren" in shown
+    async with await open_studio(tmp_path / "studio.db") as studio:
+        (whole,) = [row for row in await reading.conversations(studio) if "Ann" in row.people]
+        spoken = [message.text for message in await reading.messages(studio, whole.id)]
+        assert spoken == [f"{part}/{at}" for part in range(2) for at in range(5)]
+
+
+async def test_everything_in_a_folder_is_imported_or_named(tmp_path: Path) -> None:
+    folder = tmp_path / "Downloads"
+    parts_of_a_download(folder)
+    place = folder / "instagram-wren" / "your_instagram_activity/messages/inbox/zoe_1"
+    place.mkdir(parents=True)
+    thread = thread_bytes([said("zoë", T, "hé")], ["zoë", "wren"], path="inbox/zoe_1")
+    (place / "message_1.json").write_bytes(thread)
+    (folder / "phone").mkdir()
+    shutil.copy(samples.imessage(), folder / "phone")
+    (folder / "older").mkdir()
+    (folder / "older" / "message_1.html").write_text("<html></html>")
+    (folder / "older" / "sms.db").write_bytes(b"dear diary")
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        shown = await look_at(pilot, folder)
+        for line in (
+            "imessage    chat.db · 15 chats · 716 rows",
+            "instagram   Downloads/ · 1 conversation · about 1 row",
+            "messenger   Downloads/ · 2 zips · 3 conversations · about 16 rows",
+            "not read    older: 1 HTML page of messages",
+            "older/sms.db: is not an SQLite database",
+        ):
+            assert line in shown
+        shown = await press(pilot, "enter")
+        assert "Who are you in instagram?" in shown
+        shown = await press(pilot, "escape")
+        for line in (
+            "imessage    you are Me",
+            "instagram   who you are is not known: m in Senders says it",
+            "messenger   you are Wren",
+            "not read    older: 1 HTML page of messages",
+        ):
+            assert line in shown
+    async with await open_studio(tmp_path / "studio.db") as studio:
+        sources = {source.name: source.messages for source in await reading.sources(studio)}
+        assert sources == {"imessage": 670, "instagram": 1, "messenger": 16}
+
+
+async def test_one_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "Downloads"
+    parts_of_a_download(folder)
+    backup = folder / "backup"
+    (backup / "3d").mkdir(parents=True)
+    (backup / "3d" / "3d0d7e5fb2ce288813306e4d4636395e047a3d28").write_bytes(b"\x8f" * 4096)
+    (backup / "Manifest.plist").write_bytes(plistlib.dumps({"IsEncrypted": True}))
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        assert "imessage    backup/" in await look_at(pilot, folder)
+        shown = await press(pilot, "enter")
+        assert "messenger   you are Wren" in shown
+        assert "imessage    The iPhone backup" in shown
+        assert "is encrypted. In Finder or iTunes" in " ".join(shown.split())
+
+
+async def test_who_one_is_is_asked_once(tmp_path: Path) -> None:
+    folder = write_thread(
+        tmp_path / "export",
+        "ann_1",
+        [said("Ann", T, "hi"), said("Wren [/]\x1b[31m", T + 1, "hello"), said("Ann", T + 2, "tea?")],
+        ["Ann", "Wren [/]\x1b[31m"],
+    )
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        assert "who you are is asked afterwards" in await look_at(pilot, folder)
+        shown = await press(pilot, "enter")
+        assert "Who are you in messenger?" in shown and "\x1b" not in shown
+        asked = [row.split()[0] for row in rows(app) if row.endswith((" messages", " message", "of them"))]
+        assert asked == ["Ann", "Wren", "None"], "most messages first"
+        shown = await press(pilot, "down", "enter")
+        assert "messenger   you are Wren [/]" in shown
+        await press(pilot, "escape", "i")
+        assert "you are Wren [/]␛[31m, as before" in await look_at(pilot, folder)
+        shown = await press(pilot, "enter")
+        assert "Who are you" not in shown and "messenger   you are Wren [/]" in shown
+    async with await open_studio(tmp_path / "studio.db") as studio:
+        assert [one.name for one in await people.people(studio) if one.is_owner] == ["Wren [/]\x1b[31m"]
+
+
+async def test_nobody_in_it_is_an_answer_too_and_senders_corrects_it(tmp_path: Path) -> None:
+    folder = write_thread(tmp_path / "export", "ann_1", [said("Ann", T, "hi")] * 3, ["Ann", "Wren"])
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        await look_at(pilot, folder)
+        assert "Who are you" in await press(pilot, "enter")
+        assert "who you are is not known: m in Senders" in await press(pilot, "end", "enter")
+        await press(pilot, "escape", "i")
+        assert "who you are was not said" in await look_at(pilot, folder)
+        assert "Who are you" not in await press(pilot, "enter")
+        await press(pilot, "escape", "2")
+        shown = await press(pilot, "m")
+        assert "Ann (me)" in shown and "You are Ann in messenger." in shown
+        assert "(me)" not in await press(pilot, "u")
+        await press(pilot, "m", "1", "i")
+        assert "you are Ann, as before" in await look_at(pilot, folder)
+
+
+async def test_the_question_waits_for_its_pane(tmp_path: Path) -> None:
+    folder = write_thread(tmp_path / "export", "ann_1", [said("Ann", T, "hi")] * 3, ["Ann", "Wren"])
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        await look_at(pilot, folder)
+        screen = app.screen
+        assert isinstance(screen, Importing)
+        screen.action_start()
+        app.action_pane(2)
+        await settled(pilot)
+        assert screen.state == "done" and "Who are you" not in text(app)
+        assert "Who are you in messenger?" in await press(pilot, "1")
+
+
+async def test_what_is_pasted_line_by_line_is_several_paths(tmp_path: Path) -> None:
+    zips = parts_of_a_download(tmp_path / "Downloads", 9)
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        field = app.screen.query_one(Paths)
+        field.post_message(events.Paste("\n".join(f"{path.as_uri()}" for path in zips * 3) + "\n"))
+        await settled(pilot)
+        assert len(field.value) > 1_000
+        assert typed_paths(field.value) == zips * 3
+        assert "messenger   9 zips" in text(app)
 
 
 class Endless:
@@ -104,19 +314,18 @@ class Endless:
 async def test_cancelling_leaves_the_studio_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    monkeypatch.setattr(engine.importers, "importers", lambda: [Endless()])
-    monkeypatch.setattr(engine.importers, "recognise", lambda path: Endless())
+    monkeypatch.setattr(finding, "importers", lambda: [Endless()])
     app = UnderstudyApp(tmp_path / "studio.db")
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         await press(pilot, "i")
-        app.screen.query_one(Field).value = str(tmp_path)
+        app.screen.query_one(Paths).value = str(tmp_path)
         await pilot.press("enter")
         for _ in range(200):
             await pilot.pause(0.02)
             if "/s" in rows(app)[0]:
                 break
-        assert "importing " in rows(app)[0] and "━" in text(app)
+        assert "importing " in rows(app)[0] and "──" in text(app)
         assert "c cancel" in rows(app)[-1]
         await pilot.press("2")
         await pilot.pause()
@@ -161,7 +370,7 @@ async def test_a_line_of_the_report_opens_the_rows_behind_it(
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
         await press(pilot, "i")
-        app.screen.query_one(Field).value = str(export)
+        app.screen.query_one(Paths).value = str(export)
         await settled(pilot)
         await press(pilot, "enter")
         counts = {label: line(app, label).split()[-1 if label == "skipped" else len(label.split())]
@@ -192,7 +401,7 @@ async def test_reports_of_past_imports_are_opened_again(tmp_path: Path, export: 
         await settled(pilot)
         assert "ctrl+r past reports" in (await press(pilot, "i")).splitlines()[-1]
         assert "Nothing was imported yet." in await press(pilot, "ctrl+r")
-        app.screen.query_one(Field).value = str(export)
+        app.screen.query_one(Paths).value = str(export)
         await settled(pilot)
         await press(pilot, "enter", "escape")
         shown = await press(pilot, "i", "ctrl+r")
@@ -202,7 +411,7 @@ async def test_reports_of_past_imports_are_opened_again(tmp_path: Path, export: 
         shown = await press(pilot, "j", "j", "j", "j", "j", "enter")
         assert "lost for" in shown
         await press(pilot, "escape", "escape")
-        assert app.screen.query_one(Field).has_focus
+        assert app.screen.query_one(Paths).has_focus
 
 
 async def test_a_line_whose_rows_nobody_noted_says_so(tmp_path: Path) -> None:
@@ -214,3 +423,28 @@ async def test_a_line_whose_rows_nobody_noted_says_so(tmp_path: Path) -> None:
         await app.push_screen(Behind(report.lines()[1], report.behind("kept")))
         assert "kept   3, and not noted which" in await press(pilot, "j", "G", "enter")
         assert "Nothing here yet." in await press(pilot, "escape")
+
+
+async def test_cancelling_the_second_keeps_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "Downloads"
+    parts_of_a_download(folder)
+    (folder / "endless.txt").touch()
+    monkeypatch.setattr(Endless, "recognises", lambda self, path: path.suffix == ".txt")
+    known = [*finding.importers(), Endless()]
+    monkeypatch.setattr(finding, "importers", lambda: known)
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(110, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "i")
+        assert "endless     endless.txt" in await look_at(pilot, folder)
+        await pilot.press("enter")
+        for _ in range(500):
+            await pilot.pause(0.02)
+            if "/s" in rows(app)[0]:
+                break
+        shown = await press(pilot, "c")
+        assert "messenger   you are Wren" in shown
+        assert "endless     cancelled: nothing of it was taken over" in shown
+        assert "importing" not in rows(app)[0]
+    async with await open_studio(tmp_path / "studio.db") as studio:
+        assert [source.name for source in await reading.sources(studio)] == ["messenger"]

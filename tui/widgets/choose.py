@@ -34,13 +34,12 @@ class Choose(ModalScreen[int | None], Sheet[int | None], inherit_bindings=False)
     def compose(self) -> ComposeResult:
         with Vertical(id="sheet"):
             yield Static(content(self.question), id="question")
-            yield _Answers(self.rows)
+            yield Answers()
             yield Static(Content("⏎ choose   esc close"), id="hint")
 
     def on_mount(self) -> None:
-        answers = self.query_one(_Answers)
-        answers.styles.height = max(1, min(len(self.rows), 16))
-        answers.show(len(self.rows), self.chosen)
+        answers = self.query_one(Answers)
+        answers.list(self.rows, self.chosen)
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         self.dismiss(event.index)
@@ -49,11 +48,19 @@ class Choose(ModalScreen[int | None], Sheet[int | None], inherit_bindings=False)
         self.dismiss(None)
 
 
-class _Answers(LineList):
-    def __init__(self, answers: Sequence[tuple[str, str]]) -> None:
+class Answers(LineList):
+    """answers: (text, what stands at its right)."""
+
+    def __init__(self) -> None:
         super().__init__()
+        self.answers: Sequence[tuple[str, str]] = ()
+        self.end = 0
+
+    def list(self, answers: Sequence[tuple[str, str]], chosen: int = 0) -> None:
         self.answers = answers
         self.end = min(24, max((cell_len(end) for _, end in answers), default=0))
+        self.styles.height = max(1, min(len(answers), 16))
+        self.show(len(answers), chosen)
 
     def row(self, index: int, width: int) -> Content:
         text, end = (safe_line(part) for part in self.answers[index])

@@ -57,6 +57,18 @@ def test_forget_asks_on_a_terminal(studio: Path, answer: str, left: set[str]) ->
     assert sources(studio) == left
 
 
+def test_ctrl_c_at_the_question_keeps_everything(studio: Path) -> None:
+    child = pexpect.spawn(
+        COMMAND[0], [*COMMAND[1:], "forget", "messenger"], env=environment(studio), timeout=60
+    )
+    child.expect_exact("for good? [y/N]")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert sources(studio) == {"messenger", "imessage"}
+
+
 def test_a_model_that_remembers_can_be_deleted(studio: Path) -> None:
     try:
         trained = ("train", "--ai", samples.OWNER, "--suffix", "wren", "--epochs", "1", "--follow")

@@ -49,7 +49,7 @@ def test_whose_it_is_and_what_was_said_before(
     assert (second["sender"], second["text"], second["edited"]) == ("Me", "yes", True)
     assert second["edits"] == [{"text": "yse", "time": "2023-11-14T22:13:20.000Z"}]
     _, says = run(tmp_path, capsys, "import", export)
-    assert f'You are "Me" in it ({OWN}).' in says
+    assert f'You are "Me" in imessage ({OWN}).' in says
     assert len(run(tmp_path, capsys, "show", 1, "--json")[0]) == 2
 
 

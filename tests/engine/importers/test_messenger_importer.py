@@ -624,15 +624,3 @@ def test_every_speech_of_the_sample_comes_out() -> None:
     assert report.bad_files == []
     marks = sum(len(bubble.marks) for script in read_scripts("messenger") for bubble in script.bubbles)
     assert marks == sum(len(m.reactions) for c in found.values() for m in c.messages)
-
-
-def test_an_imessage_database_in_the_same_folder_is_not_passed_over_in_silence(tmp_path: Path) -> None:
-    write_thread(tmp_path, "ann_1", [said("Ann", T, "hello"), said("Me", T + 1, "hi")], ["Ann", "Me"])
-    report = ImportReport()
-    assert list(MessengerImporter().conversations(tmp_path, report))
-    assert report.warnings == []
-    (tmp_path / "phone").mkdir()
-    (tmp_path / "phone" / "chat.db").touch()
-    report = ImportReport()
-    assert list(MessengerImporter().conversations(tmp_path, report))
-    assert len(report.warnings) == 1 and "phone/chat.db" in report.warnings[0]

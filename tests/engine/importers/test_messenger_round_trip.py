@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from messenger_downloads import GONE, Download, Told, conversations, downloads
 
 from engine.conversation import Conversation
-from engine.importers import ImportReport, recognise_all, spoken, thread_files
+from engine.importers import ImportReport, spoken, thread_files
+from engine.importers.finding import recognise_all
 
 
 def load(paths: list[Path]) -> tuple[list[Conversation], ImportReport]:
     report = ImportReport()
-    (export,) = recognise_all(paths)
+    (export,) = recognise_all(paths).exports
     return list(export.conversations(report)), report
 
 

@@ -17,7 +17,8 @@ from messenger_export import ROOT, said, thread_bytes, write_thread, zip_export
 from engine import samples
 from engine.conversation import Conversation
 from engine.errors import DataError, StudioError
-from engine.importers import ImportReport, export_files, importers, recognise, recognise_all
+from engine.importers import ImportReport, export_files, importers, recognise
+from engine.importers.finding import recognise_all
 
 T = 1_700_000_000_000
 
@@ -65,7 +66,7 @@ def test_the_zips_of_one_download_are_read_as_one(tmp_path: Path) -> None:
     phone = samples.imessage()
     exports = recognise_all(
         [tmp_path / "facebook-2.zip", phone, posts, pictures, tmp_path / "facebook-1.zip"]
-    )
+    ).exports
     assert [(export.importer.name, len(export.paths)) for export in exports] == [
         ("messenger", 2), ("imessage", 1)
     ]  # fmt: skip
@@ -93,7 +94,7 @@ def test_instagram_is_told_from_facebook(tmp_path: Path) -> None:
         assert [message.text for message in conversation.messages] == ["hé"]
     write_thread(tmp_path / "ig", "ann_1", [said("Ann", T, "hi")], ["Ann", "Me"])  # both in one download
     assert recognise(tmp_path / "ig").name == "messenger"
-    exports = recognise_all([tmp_path / "ig"])
+    exports = recognise_all([tmp_path / "ig"]).exports
     read = {e.importer.name: [c.key for c in e.conversations(ImportReport())] for e in exports}
     assert read == {"messenger": ["ann_1"], "instagram": ["zoe_1"]}
     report = ImportReport()
@@ -128,9 +129,9 @@ def test_older_downloads_of_instagram_are_told_from_facebook_s(tmp_path: Path) -
         if name != "beside":  # one file alone does not tell what lies beside its folders
             assert recognise(thread / "message_1.json").name == service
     parts = [tmp_path / "neither.zip", tmp_path / "share.zip"]
-    assert [(e.importer.name, e.paths) for e in recognise_all(parts)] == [("instagram", tuple(parts))]
+    assert [(e.importer.name, e.paths) for e in recognise_all(parts).exports] == [("instagram", tuple(parts))]
     parts.append(tmp_path / "both.zip")
-    assert [e.importer.name for e in recognise_all(parts)] == ["messenger", "instagram"]
+    assert [e.importer.name for e in recognise_all(parts).exports] == ["messenger", "instagram"]
 
 
 def test_home_is_expanded(export: Path, monkeypatch: pytest.MonkeyPatch) -> None:

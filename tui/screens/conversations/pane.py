@@ -251,6 +251,8 @@ class ConversationsPane(Pane):
         empty = self.counts is not None and not self.everything
         if action == "sample":
             return empty
+        if action == "forget":
+            return bool(self.everything)
         if action in ("find", "filter", "order"):
             return bool(self.everything) and not self.query_one(Field).has_focus
         if action == "ai":
@@ -350,6 +352,11 @@ class ConversationsPane(Pane):
 
         self.app.push_screen(Importing(), self._imported)
 
+    def action_forget(self) -> None:
+        from tui.screens.conversations.forgetting import Forgetting
+
+        self.app.push_screen(Forgetting(), self._forgotten)
+
     def action_sample(self) -> None:
         from tui.screens.importing import Importing
 
@@ -372,6 +379,11 @@ class ConversationsPane(Pane):
         if self._edition != self.studio_app.edition:
             self.shown = None
             self._open_first = bool(open_first)
+
+    def _forgotten(self, gone: bool | None) -> None:
+        if gone:
+            self.source, self.person, self.shown, self._before = "", "", None, None
+            self._end_search()
 
     # Search
 

@@ -39,6 +39,18 @@ async def leave_out(studio: Studio, person: PersonRow) -> Undo:
     return undo
 
 
+async def be_me(studio: Studio, person: PersonRow) -> Undo:
+    """Make `person` the one whose exports the sources are that they wrote in."""
+    from engine.archive import owners
+
+    before = await owners.become(studio, person.id)
+
+    async def undo(studio: Studio) -> None:
+        await owners.mark(studio, before)
+
+    return undo
+
+
 async def join(studio: Studio, keep: PersonRow, others: Sequence[PersonRow]) -> Undo:
     """Make `others` the same person as `keep`."""
     from engine.archive import people

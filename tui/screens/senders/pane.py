@@ -168,7 +168,7 @@ class SendersPane(Pane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         table = self.query_one(People)
         person = table.current
-        if action in ("ai", "leave_out", "mark"):
+        if action in ("ai", "leave_out", "mark", "me"):
             return person is not None
         if action == "join":
             return bool(table.marked - {person.id if person else 0})
@@ -190,6 +190,11 @@ class SendersPane(Pane):
         person = self._person
         said = "is in again." if person.role == "left out" else "is left out of every chunk."
         self._do(lambda studio: changes.leave_out(studio, person), f"{person.name} {said}", person.id)
+
+    def action_me(self) -> None:
+        person = self._person
+        said = f"You are {person.name} in {' and '.join(person.sources)}."
+        self._do(lambda studio: changes.be_me(studio, person), said, person.id)
 
     def action_mark(self) -> None:
         table = self.query_one(People)
