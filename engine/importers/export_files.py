@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,15 +18,15 @@ from typing import IO
 
 import msgspec
 
-from engine.errors import DataError, StudioError
+from engine.errors import StudioError
+from engine.importers.zips import open_zip, refuse_members, refuse_size
 
-MAX_ENTRIES = 300_000
+MAX_FILES = 300_000  # in a folder
 MAX_MEMBER_BYTES = 512 * 2**20  # real thread files hold about 10,000 messages, some 10 MB
 MAX_TOTAL_BYTES = 8 * 2**30
 
 ONLY_FILES = "Choose a plain file or a folder."
 SUFFIXES = frozenset({".json", ".html", ".htm"})
-_LISTING_ERRORS = (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, IndexError, EOFError)
 _READING_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
 
 
@@ -144,9 +143,9 @@ def _walk(root: Path, bad: list[tuple[str, str]]) -> Iterator[ExportFile]:
     seen = 0
     for folder, _, names in os.walk(root, onerror=closed):
         seen += len(names)
-        if seen > MAX_ENTRIES:
+        if seen > MAX_FILES:
             raise StudioError(
-                f"{root} holds more than {MAX_ENTRIES:,} files.", "Point at the folder of the export itself."
+                f"{root} holds more than {MAX_FILES:,} files.", "Point at the folder of the export itself."
             )
         for name in names:
             file = Path(folder, name)
@@ -161,45 +160,12 @@ def _walk(root: Path, bad: list[tuple[str, str]]) -> Iterator[ExportFile]:
 
 
 def _members(path: Path, stack: ExitStack, prefix: str = "") -> list[ExportFile]:
-    try:
-        if path.exists() and not path.is_file():
-            raise StudioError(f"{path.name} is no file that can hold an export.", ONLY_FILES)
-        archive = stack.enter_context(zipfile.ZipFile(path))
-    except OSError as error:
-        raise StudioError(
-            f"{path.name} may not be read ({error.strerror}).", "Check its permissions."
-        ) from None
-    except _LISTING_ERRORS:
-        raise DataError(
-            f"The zip {path.name} is damaged or was not downloaded completely.", "Download it again."
-        ) from None
-    infos = archive.infolist()
-    if len(infos) > MAX_ENTRIES:
-        raise StudioError(
-            f"{path.name} holds more than {MAX_ENTRIES:,} files.",
-            "Unpack it yourself and import only its messages folder.",
-        )
-    if any(_leads_outside(info.filename) for info in infos):
-        raise StudioError(
-            f"{path.name} holds a file whose path leads out of the zip.",
-            "Use a zip that comes from the service.",
-        )
-    infos = [info for info in infos if not info.is_dir() and _wanted(info.filename)]
-    if any(info.flag_bits & 1 for info in infos):
-        raise StudioError(
-            f"{path.name} is locked with a password.",
-            "Unpack it yourself and import the folder that comes out.",
-        )
-    if any(info.file_size > MAX_MEMBER_BYTES for info in infos):
-        raise StudioError(
-            f"{path.name} holds a file that unpacks to more than {MAX_MEMBER_BYTES >> 20} MB.",
-            "If you trust it, unpack it yourself and import the folder that comes out.",
-        )
-    if sum(info.file_size for info in infos) > MAX_TOTAL_BYTES:
-        raise StudioError(
-            f"{path.name} unpacks to more than {MAX_TOTAL_BYTES >> 30} GB of messages.",
-            "If you trust it, unpack it yourself and import the folder that comes out.",
-        )
+    if path.exists() and not path.is_file():
+        raise StudioError(f"{path.name} is no file that can hold an export.", ONLY_FILES)
+    archive = stack.enter_context(open_zip(path))
+    infos = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
+    refuse_size(path, infos, MAX_MEMBER_BYTES, MAX_TOTAL_BYTES)
+    refuse_members(path, infos)
     return [
         ExportFile(
             prefix + info.filename,
@@ -209,11 +175,6 @@ def _members(path: Path, stack: ExitStack, prefix: str = "") -> list[ExportFile]
         )
         for info in infos
     ]
-
-
-def _leads_outside(name: str) -> bool:
-    parts = re.split(r"[/\\]", name)
-    return parts[0] == "" or ".." in parts or re.match(r"[A-Za-z]:", name) is not None
 
 
 def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
