@@ -25,6 +25,7 @@ MAX_FILES = 300_000  # in a folder
 MAX_MEMBER_BYTES = 512 * 2**20  # real thread files hold about 10,000 messages, some 10 MB
 MAX_TOTAL_BYTES = 8 * 2**30
 
+_PIECE = 2**24  # zipfile makes room for as much as a member says it has, if asked for all of it
 ONLY_FILES = "Choose a plain file or a folder."
 SUFFIXES = frozenset({".json", ".html", ".htm"})
 _READING_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
@@ -44,7 +45,7 @@ class ExportFile(msgspec.Struct, frozen=True):
     open: Callable[[], IO[bytes]]
 
     def read(self) -> bytes:
-        return b"".join(self.pieces(-1))
+        return b"".join(self.pieces(_PIECE))
 
     def pieces(self, size: int) -> Iterator[bytes]:
         try:

@@ -49,6 +49,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def refuse_members(path: Path, infos: Iterable[zipfile.ZipInfo]) -> None:
     """Raises StudioError where one of these members, which are about to be read, must not be."""
+    most = path.stat().st_size
     for info in infos:
         if info.flag_bits & _LOCKED:
             raise StudioError(
@@ -57,8 +58,9 @@ def refuse_members(path: Path, infos: Iterable[zipfile.ZipInfo]) -> None:
             )
         if stat.S_ISLNK(info.external_attr >> 16):
             raise StudioError(f"{path.name} holds a link in the place of a file.", _FROM_SERVICE)
-        if info.file_size > max(_SMALL, MAX_RATIO * info.compress_size):
-            times = info.file_size // max(1, info.compress_size)
+        packed = min(info.compress_size, most)  # which may lie
+        if info.file_size > max(_SMALL, MAX_RATIO * packed):
+            times = info.file_size // max(1, packed)
             raise StudioError(
                 f"{path.name} holds a file that unpacks to {times:,} times its size, as no export does.",
                 _UNPACK,

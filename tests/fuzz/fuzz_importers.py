@@ -30,7 +30,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import inputs
+from databases import database
+from threads import thread_json
+from typedstreams import streams
+from typedstreams import summary as a_summary
+from typedstreams import typedstream as a_typedstream
+from zips import zip_file
 
 from engine.conversation import Attachment, Kind
 from engine.errors import StudioError
@@ -63,7 +68,7 @@ def understand(one: Row, attachments: tuple[Attachment, ...]) -> None:
 
 
 def try_typedstream(chance: random.Random, folder: Path) -> None:
-    blob = inputs.typedstream(chance)
+    blob = a_typedstream(chance)
     text, body = typedstream.text(blob), typedstream.decode(blob)
     assert text is None or isinstance(text, str)
     assert body is None or isinstance(body.text, str)
@@ -72,14 +77,14 @@ def try_typedstream(chance: random.Random, folder: Path) -> None:
 
 
 def try_summary(chance: random.Random, folder: Path) -> None:
-    summary, body = inputs.summary(chance), inputs.streams()[chance.randrange(4)]
+    summary, body = a_summary(chance), streams()[chance.randrange(4)]
     understand(row(body, summary), ())
     understand(row(None, summary)._replace(text="plain", date_retracted=1), ())
 
 
 def try_json(chance: random.Random, folder: Path) -> None:
     file = folder / "message_1.json"
-    file.write_bytes(inputs.thread_json(chance))
+    file.write_bytes(thread_json(chance))
     drain(MessengerImporter(), file)
     if chance.random() < 0.3:
         with small_pieces():
@@ -100,7 +105,7 @@ def small_pieces() -> Iterator[None]:
 
 
 def try_database(chance: random.Random, folder: Path) -> None:
-    files = inputs.database(chance)
+    files = database(chance)
     for ending, raw in files.items():
         (folder / f"chat.db{ending}").write_bytes(raw)
     drain(IMessageImporter(include_deleted=chance.random() < 0.5), folder / "chat.db")
@@ -110,7 +115,7 @@ def try_database(chance: random.Random, folder: Path) -> None:
 
 def try_zip(chance: random.Random, folder: Path) -> None:
     file = folder / "export.zip"
-    file.write_bytes(inputs.zip_file(chance))
+    file.write_bytes(zip_file(chance))
     drain(recognise(file), file)
 
 
@@ -142,6 +147,11 @@ TRIES: dict[str, Callable[[random.Random, Path], None]] = {
 }
 
 
+def limit_memory() -> None:
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
 def attempt(kind: str, seed: int, number: int, folder: Path) -> None:
     """Raises whatever an importer must not raise, AssertionError for what it must not leave."""
     try:
@@ -156,8 +166,7 @@ def attempt(kind: str, seed: int, number: int, folder: Path) -> None:
 
 def batch(kind: str, seed: int, first: int, count: int, scratch: Path) -> None:
     """In the child process: print each find as a line of JSON. The file `at` says how far it is."""
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit_memory()
     tempfile.tempdir = str(scratch / "temporary")  # the importers' own
     folder = scratch / "temporary" / "input"
     folder.mkdir(parents=True)
@@ -262,6 +271,7 @@ def main() -> int:
         batch(kind, given.seed, int(first), int(count), Path(folder))
         return 0
     if given.only:
+        limit_memory()
         with tempfile.TemporaryDirectory() as place:
             folder = Path(tempfile.mkdtemp(dir=place))
             tempfile.tempdir = place

@@ -131,6 +131,23 @@ def test_a_size_that_lies(tmp_path: Path) -> None:
     assert report.bad_files == [("inbox/bob_2/message_1.json", "is damaged inside the zip")]
 
 
+def lying(one: Member, packed: int) -> bytes:
+    """A zip of `one` that says it takes `packed` bytes."""
+    raw = bytearray(zip_bytes([one]))
+    at = raw.index(b"PK\x01\x02") + 20
+    raw[at : at + 4] = struct.pack("<I", packed)
+    return bytes(raw)
+
+
+def test_a_packed_size_that_lies(tmp_path: Path) -> None:
+    """It neither makes room for itself in memory nor makes a bomb look harmless."""
+    (tmp_path / "a.zip").write_bytes(lying(SOUND, 2**31 - 1))
+    assert look(tmp_path / "a.zip") == "messenger"
+    bomb = b'{"participants":[],"messages":[' + b"{}," * 10**7 + b"{}]}"
+    (tmp_path / "a.zip").write_bytes(lying(member("message_1.json", bomb), 2**31 - 1))
+    assert "times its size" in refusal(tmp_path / "a.zip").message
+
+
 LOOK = """
 import resource, sys
 from pathlib import Path
@@ -139,7 +156,7 @@ from engine.importers import recognise
 if sys.platform == "linux":
     resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
 try:
-    recognise(Path(sys.argv[1]))
+    print(recognise(Path(sys.argv[1])).name)
 except StudioError as error:
     print(error)
 """
