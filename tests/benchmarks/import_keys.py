@@ -60,6 +60,7 @@ def next_row(terminal: PseudoTerminal, name: str) -> str:
     while time.perf_counter() < patience:
         terminal.read(0.02)
         if chosen(terminal) not in ("", name):
+            terminal.settle(quiet=0.06)  # it may be drawn in part
             return chosen(terminal)
     return ""
 
@@ -115,7 +116,10 @@ def import_in(studio: Path, export: Path, keys: bool) -> tuple[Walk, Walk]:
             terminal.press("g")
         terminal.press("1")
         terminal.settle()
-        terminal.press("i", *str(export))
+        terminal.press("i")
+        terminal.wait_for("Import an export")
+        terminal.settle()
+        terminal.press(*str(export))
         terminal.wait_for("Recognised: messenger")
         terminal.press("\r")
         answers: list[float] = []
@@ -149,7 +153,7 @@ def main(messages: int, threads: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         messenger_import.make(folder / "large", messages, threads)
-        messenger_import.make(folder / "small", 2_000, 400)
+        messenger_import.make(folder / "small", 1_500, 300)
         prepared = folder / "prepared.db"
         for export in (samples.messenger(), samples.imessage(), folder / "small" / "export.zip"):
             done = understudy("import", str(export), studio=prepared)

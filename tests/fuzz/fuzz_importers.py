@@ -26,18 +26,20 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from databases import database
+from msgspec.structs import replace
 from threads import thread_json
 from typedstreams import streams
 from typedstreams import summary as a_summary
 from typedstreams import typedstream as a_typedstream
 from zips import zip_file
 
-from engine.conversation import Attachment, Kind
+from engine.conversation import Attachment, Kind, Message
 from engine.errors import StudioError
 from engine.importers import Importer, ImportReport, messenger, recognise, spoken, thread_files, typedstream
 from engine.importers.imessage import IMessageImporter
@@ -85,10 +87,14 @@ def try_summary(chance: random.Random, folder: Path) -> None:
 def try_json(chance: random.Random, folder: Path) -> None:
     file = folder / "message_1.json"
     file.write_bytes(thread_json(chance))
-    drain(MessengerImporter(), file)
+    whole = drain(MessengerImporter(), file)
     if chance.random() < 0.3:
         with small_pieces():
-            drain(MessengerImporter(), file)
+            try:
+                pieces = drain(MessengerImporter(), file)
+            except StudioError as error:
+                raise AssertionError(f"read in pieces it cannot be read: {error}") from None
+        assert pieces == whole, "read in pieces it holds something else"
 
 
 @contextmanager
@@ -119,14 +125,15 @@ def try_zip(chance: random.Random, folder: Path) -> None:
     drain(recognise(file), file)
 
 
-def drain(importer: Importer, path: Path) -> None:
+def drain(importer: Importer, path: Path) -> dict[str, Counter[Message]]:
+    """The messages of each conversation, without their order and their keys, which may depend on it."""
     report = ImportReport()
     importer.recognises(path)
-    keys: set[str] = set()
+    found: dict[str, Counter[Message]] = {}
     for conversation in importer.conversations(path, report):
-        assert conversation.key not in keys, "two conversations of one key"
-        keys.add(conversation.key)
+        assert conversation.key not in found, "two conversations of one key"
         messages = list(conversation.messages)
+        found[conversation.key] = Counter(replace(message, key="") for message in messages)
         assert len({message.key for message in messages}) == len(messages), "two messages of one key"
         known = {sender.key for sender in conversation.senders}
         for message in messages:
@@ -136,6 +143,7 @@ def drain(importer: Importer, path: Path) -> None:
             assert message.sender in known, "a sender who is nobody"
     to_json(report)
     assert report.rows_read == report.kept + sum(report.skipped.values()), report
+    return found
 
 
 TRIES: dict[str, Callable[[random.Random, Path], None]] = {

@@ -36,8 +36,12 @@ _FIELDS = 4, 6, 8, 10, 12, 16, 20, 24, 28, 30, 32, 34, 36, 38, 42  # of an entry
 def bombs() -> tuple[Member, ...]:
     rows = b'{"participants": [], "messages": [' + b"{}," * 10**6 + b"{}]}"
     return (
-        *(member("bomb.json", b" " * 10**6), member("bomb.json", bytes(10**8)), member("bomb.json", rows)),
-        member("chat.db", bytes(10**8)),
+        *(
+            member("bomb.json", b" " * 10**6),
+            member("bomb.json", bytes(3 * 10**7)),
+            member("bomb.json", rows),
+        ),
+        member("chat.db", bytes(3 * 10**7)),
     )
 
 
