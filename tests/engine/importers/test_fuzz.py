@@ -36,7 +36,7 @@ def fuzzer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 CHILD = """
-import json, os, struct, sys, time
+import json, os, signal, struct, sys, time
 first, count, folder = sys.argv[5:]
 for number in range(int(first), int(first) + int(count)):
     with open(folder + "/at", "r+b") as at:
@@ -47,6 +47,10 @@ for number in range(int(first), int(first) + int(count)):
         print(json.dumps(["json", 3, "raised"]), flush=True)
     if number == 5:
         os.abort()
+    if number == 6:
+        signal.setitimer(signal.ITIMER_PROF, 0.1)
+        while True:
+            pass
 print(json.dumps({"slowest": [0.5, 7], "peak": 9}))
 """
 
@@ -56,10 +60,16 @@ def test_what_hangs_or_crashes_is_named_and_the_rest_goes_on(
 ) -> None:
     (tmp_path / "child.py").write_text(CHILD)
     monkeypatch.setattr(fuzzer, "__file__", str(tmp_path / "child.py"))
-    monkeypatch.setattr(fuzzer, "SECONDS", 2)
+    monkeypatch.setattr(fuzzer, "WAITING", 2)
     finds, slowest, peak = fuzzer.run_batch("json", 1, 0, 8)
-    assert [(kind, number) for kind, number, _ in finds] == [("json", 2), ("json", 3), ("json", 5)]
-    assert finds[0][2] == "took more than 2 s"
+    assert [(kind, number) for kind, number, _ in finds] == [
+        ("json", 2),
+        ("json", 3),
+        ("json", 5),
+        ("json", 6),
+    ]
+    assert finds[0][2] == "hangs for 2 s"
+    assert finds[3][2] == "works for more than 10 s"
     assert (slowest, peak) == ((0.5, 7), 9)
 
 
