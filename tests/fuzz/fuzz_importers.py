@@ -3,8 +3,8 @@
     python tests/fuzz/fuzz_importers.py [--inputs N] [--seed S] [--shares KIND=SHARE ...] [--kind KIND ...]
 
 Mutated typedstreams, property lists, Messenger JSON, chat.db files and zips go in. Each must come to its
-end within 10 seconds of the processor's time and 1 GB, raise nothing but StudioError, count every row in its report, and leave
-nothing behind on the disk. They go through a child process, many each, so that what hangs or crashes in C
+end within 10 seconds of the processor's time and 1 GB, raise nothing but StudioError, count every row in
+its report, and leave nothing behind on the disk. They go through a child process, many each, so that what hangs or crashes in C
 is found too and named. An input is made from (kind, seed, number) alone:
 
     python tests/fuzz/fuzz_importers.py --seed S --only KIND NUMBER
