@@ -19,14 +19,12 @@ from typing import IO
 import msgspec
 
 from engine.errors import StudioError
-from engine.importers.zips import open_zip, refuse_members, refuse_size
+from engine.importers.zips import MAX_ENTRIES, ONLY_FILES, open_zip, refuse_members, refuse_size
 
-MAX_FILES = 300_000  # in a folder
 MAX_MEMBER_BYTES = 512 * 2**20  # real thread files hold about 10,000 messages, some 10 MB
 MAX_TOTAL_BYTES = 8 * 2**30
 
 _PIECE = 2**24  # zipfile makes room for as much as a member says it has, if asked for all of it
-ONLY_FILES = "Choose a plain file or a folder."
 SUFFIXES = frozenset({".json", ".html", ".htm"})
 _READING_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
 
@@ -144,9 +142,9 @@ def _walk(root: Path, bad: list[tuple[str, str]]) -> Iterator[ExportFile]:
     seen = 0
     for folder, _, names in os.walk(root, onerror=closed):
         seen += len(names)
-        if seen > MAX_FILES:
+        if seen > MAX_ENTRIES:
             raise StudioError(
-                f"{root} holds more than {MAX_FILES:,} files.", "Point at the folder of the export itself."
+                f"{root} holds more than {MAX_ENTRIES:,} files.", "Point at the folder of the export itself."
             )
         for name in names:
             file = Path(folder, name)
@@ -161,8 +159,6 @@ def _walk(root: Path, bad: list[tuple[str, str]]) -> Iterator[ExportFile]:
 
 
 def _members(path: Path, stack: ExitStack, prefix: str = "") -> list[ExportFile]:
-    if path.exists() and not path.is_file():
-        raise StudioError(f"{path.name} is no file that can hold an export.", ONLY_FILES)
     archive = stack.enter_context(open_zip(path))
     infos = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
     refuse_size(path, infos, MAX_MEMBER_BYTES, MAX_TOTAL_BYTES)

@@ -18,6 +18,7 @@ MAX_DIRECTORY_BYTES = 2**28
 MAX_RATIO = 300  # real exports pack about 10:1
 _SMALL = 2**24  # bytes; what unpacks to no more does no harm
 
+ONLY_FILES = "Choose a plain file or a folder."
 _UNPACK = "If you trust it, unpack it yourself and import the folder that comes out."
 _FROM_SERVICE = "Use a zip that comes from the service."
 _LISTING_ERRORS = (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, IndexError, EOFError)
@@ -30,6 +31,8 @@ _END_BYTES, _END64_BYTES, _COMMENT_BYTES = 22, 76, 2**16
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """Raises StudioError or DataError where the zip at `path` is none that can be used as a whole."""
     try:
+        if path.exists() and not path.is_file():  # opening a pipe may wait for ever
+            raise StudioError(f"{path.name} is no file that can hold an export.", ONLY_FILES)
         with path.open("rb") as file:
             _refuse_directory(file, path.name)
         archive = zipfile.ZipFile(path)
