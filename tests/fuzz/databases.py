@@ -11,12 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
-from imessage_database import Database, history
+from imessage_database import Database, history, write_contacts
 from mutation import mutate
 from typedstream_writer import encode
 from typedstreams import streams, summary, typedstream
 
 T = 1_700_000_000_000
+BOOK = "AddressBook-v22.abcddb"
 PAGE = 1024
 _ODD_CELLS = (
     *(
@@ -163,10 +164,19 @@ def damaged(chance: random.Random, sound: bytes) -> bytes:
     return bytes(raw)
 
 
+@lru_cache
+def address_book() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        write_contacts(Path(folder), {"+15550100001": ("Hare", "Runner"), "owl@example.org": ("Owl", "")})
+        return Path(folder, BOOK).read_bytes()
+
+
 def database(chance: random.Random) -> dict[str, bytes]:
-    """The files of a chat.db by their endings."""
+    """A chat.db and what lies beside it, by what is behind "chat.db" in its name; BOOK is an address book."""
     raw, newest = chance.choice(databases())
     files = {"": raw}
+    if chance.random() < 0.05:
+        files[BOOK] = (rewritten if chance.random() < 0.5 else damaged)(chance, address_book())
     if newest:
         files["-wal"] = mutate(chance, newest) if chance.random() < 0.7 else newest
         if chance.random() < 0.2:

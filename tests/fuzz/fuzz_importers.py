@@ -4,8 +4,8 @@
 
 Mutated typedstreams, property lists, Messenger JSON, chat.db files and zips go in. Each must come to its
 end within 10 seconds of the processor's time and 1 GB, raise nothing but StudioError, count every row in
-its report, and leave nothing behind on the disk. They go through a child process, many each, so that what hangs or crashes in C
-is found too and named. An input is made from (kind, seed, number) alone:
+its report, and leave nothing behind on the disk. They go through a child process, many each, so that what
+hangs or crashes in C is found too and named. An input is made from (kind, seed, number) alone:
 
     python tests/fuzz/fuzz_importers.py --seed S --only KIND NUMBER
 
@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from databases import database
+from databases import BOOK, database
 from msgspec.structs import replace
 from threads import thread_json
 from typedstreams import streams
@@ -113,11 +113,11 @@ def small_pieces() -> Iterator[None]:
 
 
 def try_database(chance: random.Random, folder: Path) -> None:
-    files = database(chance)
-    for ending, raw in files.items():
-        (folder / f"chat.db{ending}").write_bytes(raw)
+    files = {name if name == BOOK else f"chat.db{name}": raw for name, raw in database(chance).items()}
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
     drain(IMessageImporter(include_deleted=chance.random() < 0.5), folder / "chat.db")
-    if {file.name for file in folder.iterdir()} != {f"chat.db{ending}" for ending in files}:
+    if {file.name for file in folder.iterdir()} != set(files):
         raise AssertionError(f"files beside it: {list(folder.iterdir())}")
 
 
