@@ -25,7 +25,8 @@ def streams() -> tuple[bytes, ...]:
     edited = [Run("once", {"n": 2**40, "data": b"\0" * 40}), Run("upon", {PART: 10})]
     heard = [Run("\ufffc", {PART: 0, "IMAudioTranscription": "hi", "__kIMBreadcrumbTextMarker": "b"})]
     return (
-        *(encode("slow and steady"), encode(runs), encode(edited, mutable=True), encode(heard)),
+        *(encode("slow and steady"), encode(runs), encode(edited, mutable=True)),
+        *(encode(heard), encode(edited, big_endian=True)),
         encode("z" * 70_000),
     )
 
@@ -78,7 +79,7 @@ def typedstream(chance: random.Random) -> bytes:
         case 3 if chance.random() < 0.1:
             return mutate(chance, laughing(chance.choice((3, 20, 50))))
         case _:
-            return mutate(chance, chance.choice(streams()[: 5 if chance.random() < 0.02 else 4]))
+            return mutate(chance, chance.choice(streams()[: 6 if chance.random() < 0.02 else 5]))
 
 
 def _odd_tree(chance: random.Random, depth: int = 0) -> Any:
