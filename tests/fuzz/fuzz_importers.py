@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
+import accounted
 from databases import BOOK, database
 from msgspec.structs import replace
 from threads import thread_json
@@ -144,7 +146,7 @@ def drain(importer: Importer, path: Path) -> dict[str, Counter[Message]]:
             assert -(2**63) <= message.time < 2**63
             assert message.sender in known, "a sender who is nobody"
     to_json(report)
-    assert report.rows_read == report.kept + sum(report.skipped.values()), report
+    accounted.check(report)
     return found
 
 
