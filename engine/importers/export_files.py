@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,20 +18,19 @@ from typing import IO
 
 import msgspec
 
-from engine.errors import DataError, StudioError
+from engine.errors import StudioError
+from engine.importers.zips import MAX_ENTRIES, ONLY_FILES, open_zip, refuse_members, refuse_size
 
-MAX_ENTRIES = 300_000
 MAX_MEMBER_BYTES = 512 * 2**20  # real thread files hold about 10,000 messages, some 10 MB
 MAX_TOTAL_BYTES = 8 * 2**30
 
-ONLY_FILES = "Choose a plain file or a folder."
+_PIECE = 2**24  # zipfile makes room for as much as a member says it has, if asked for all of it
 SUFFIXES = frozenset({".json", ".html", ".htm"})
 IN_BACKUP = "3d0d7e5fb2ce288813306e4d4636395e047a3d28"  # an iPhone's messages, in its backup
 _DATABASES = frozenset({".db", ".sqlite", ".sqlite3"})
 _MEDIA = frozenset(
     {"inbox", "archived_threads", "filtered_threads", "message_requests", "e2ee_cutover", "media"}
 )
-_LISTING_ERRORS = (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, IndexError, EOFError)
 _READING_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
 
 
@@ -50,7 +48,7 @@ class ExportFile(msgspec.Struct, frozen=True):
     open: Callable[[], IO[bytes]]
 
     def read(self) -> bytes:
-        return b"".join(self.pieces(-1))
+        return b"".join(self.pieces(_PIECE))
 
     def pieces(self, size: int) -> Iterator[bytes]:
         try:
@@ -184,45 +182,10 @@ def _walk(root: Path, listed: ExportFiles, check: Callable[[], None]) -> None:
 
 
 def _members(path: Path, stack: ExitStack, prefix: str = "") -> list[ExportFile]:
-    try:
-        if path.exists() and not path.is_file():
-            raise StudioError(f"{path.name} is no file that can hold an export.", ONLY_FILES)
-        archive = stack.enter_context(zipfile.ZipFile(path))
-    except OSError as error:
-        raise StudioError(
-            f"{path.name} may not be read ({error.strerror}).", "Check its permissions."
-        ) from None
-    except _LISTING_ERRORS:
-        raise DataError(
-            f"The zip {path.name} is damaged or was not downloaded completely.", "Download it again."
-        ) from None
-    infos = archive.infolist()
-    if len(infos) > MAX_ENTRIES:
-        raise StudioError(
-            f"{path.name} holds more than {MAX_ENTRIES:,} files.",
-            "Unpack it yourself and import only its messages folder.",
-        )
-    if any(_leads_outside(info.filename) for info in infos):
-        raise StudioError(
-            f"{path.name} holds a file whose path leads out of the zip.",
-            "Use a zip that comes from the service.",
-        )
-    infos = [info for info in infos if not info.is_dir() and _wanted(info.filename)]
-    if any(info.flag_bits & 1 for info in infos):
-        raise StudioError(
-            f"{path.name} is locked with a password.",
-            "Unpack it yourself and import the folder that comes out.",
-        )
-    if any(info.file_size > MAX_MEMBER_BYTES for info in infos):
-        raise StudioError(
-            f"{path.name} holds a file that unpacks to more than {MAX_MEMBER_BYTES >> 20} MB.",
-            "If you trust it, unpack it yourself and import the folder that comes out.",
-        )
-    if sum(info.file_size for info in infos) > MAX_TOTAL_BYTES:
-        raise StudioError(
-            f"{path.name} unpacks to more than {MAX_TOTAL_BYTES >> 30} GB of messages.",
-            "If you trust it, unpack it yourself and import the folder that comes out.",
-        )
+    archive = stack.enter_context(open_zip(path))
+    infos = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
+    refuse_size(path, infos, MAX_MEMBER_BYTES, MAX_TOTAL_BYTES)
+    refuse_members(path, infos)
     return [
         ExportFile(
             prefix + info.filename,
@@ -232,11 +195,6 @@ def _members(path: Path, stack: ExitStack, prefix: str = "") -> list[ExportFile]
         )
         for info in infos
     ]
-
-
-def _leads_outside(name: str) -> bool:
-    parts = re.split(r"[/\\]", name)
-    return parts[0] == "" or ".." in parts or re.match(r"[A-Za-z]:", name) is not None
 
 
 def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import plistlib
+import errno
 import shutil
 import tempfile
 import zipfile
@@ -10,17 +10,17 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from xml.parsers.expat import ExpatError
 
 from engine.errors import DataError, StudioError
 from engine.importers.contacts import FILE, IN_BACKUP
 from engine.importers.opening import denied
+from engine.importers.plists import dictionary
+from engine.importers.zips import open_zip, refuse_members
 
 # In a folder: macOS, an iPhone's own name, and where an iPhone backup keeps that, since iOS 10 and before.
 _BACKED_UP = "3d0d7e5fb2ce288813306e4d4636395e047a3d28"
 PLACES = ("chat.db", "sms.db", f"3d/{_BACKED_UP}", _BACKED_UP)
 MAX_BYTES = 64 * 2**30
-_MAX_ENTRIES = 300_000
 _ENDINGS = ("", "-wal", "-journal")
 _BAD_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
 
@@ -50,22 +50,16 @@ def is_encrypted(path: Path) -> bool:
     manifest = path / "Manifest.plist"
     if not path.is_dir() or not manifest.is_file():
         return False
-    try:
-        found = plistlib.loads(manifest.read_bytes())
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, ExpatError):
-        return False
-    return isinstance(found, dict) and bool(found.get("IsEncrypted"))
+    return bool(dictionary(manifest.read_bytes()).get("IsEncrypted"))
 
 
 def databases_in_zip(path: Path) -> list[zipfile.ZipInfo]:
     """The members that are the database: the shallowest one first. Empty where there is none."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             infos = archive.infolist()
-    except (*_BAD_ZIP, OSError, IndexError):
-        return []
-    if len(infos) > _MAX_ENTRIES:
-        return []
+    except StudioError:
+        return []  # whoever reads the zip says what is wrong
     wanted = [info for info in infos if _is_database(PurePosixPath(info.filename)) and not info.is_dir()]
     return sorted(wanted, key=lambda info: info.filename.count("/"))
 
@@ -92,20 +86,21 @@ def unpacked(path: Path) -> Iterator[Path]:
     wanted |= {str(book): Path(FILE) for book in books}
     with tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as private:
         try:
-            with zipfile.ZipFile(path) as archive:
-                for info in archive.infolist():
-                    if info.filename in wanted:
-                        _take(archive, info, Path(private, wanted[info.filename]))
-        except _BAD_ZIP:
+            with open_zip(path) as archive:
+                infos = [info for info in archive.infolist() if info.filename in wanted]
+                refuse_members(path, infos)
+                for info in infos:
+                    _take(archive, info, Path(private, wanted[info.filename]))
+        except (*_BAD_ZIP, OSError) as error:
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise denied(path, error) from None
             raise DataError(f"The chat.db in {path} cannot be unpacked.", "Unpack it yourself.") from None
         yield Path(private, "chat.db")
 
 
 def _take(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    if info.flag_bits & 1:
-        raise StudioError(f"{archive.filename} is locked with a password.", "Unpack it yourself.")
     room = min(MAX_BYTES, shutil.disk_usage(target.parent).free)
-    if info.file_size > room or (info.file_size > 2**20 and info.file_size > 1000 * info.compress_size):
+    if info.file_size > room:
         raise StudioError(
             f"{info.filename} in {archive.filename} unpacks to {info.file_size >> 20:,} MB.",
             "If you trust it, unpack it yourself and import what comes out.",

@@ -1,18 +1,25 @@
 """Feed the importers what no service ever wrote.
 
-    python tests/fuzz/fuzz_importers.py [--inputs N | --seconds N] [--seed S] [--kind KIND]
+    python tests/fuzz/fuzz_importers.py [--inputs N] [--seed S] [--shares KIND=SHARE ...] [--kind KIND ...]
 
-Mutated typedstreams, Messenger JSON, chat.db files and zips go in. Each must come to its end within
-20 seconds and 1 GB, raise nothing but StudioError or DataError, and leave a report that counts every row.
-An input is made from (kind, seed, number) alone, so that every find can be made again. Exits with 1
-where there were finds.
+Mutated typedstreams, property lists, Messenger JSON, chat.db files and zips go in. Each must come to its
+end within 10 seconds of the processor's time and 1 GB, raise nothing but StudioError, count every row in
+its report, and leave nothing behind on the disk. They go through a child process, many each, so that what
+hangs or crashes in C is found too and named. An input is made from (kind, seed, number) alone:
+
+    python tests/fuzz/fuzz_importers.py --seed S --only KIND NUMBER
+
+tries that one again in this process. Exits with 1 where there were finds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import mmap
+import os
 import random
+import resource
 import signal
 import struct
 import subprocess
@@ -20,283 +27,283 @@ import sys
 import tempfile
 import time
 import traceback
-import warnings
-import zipfile
-from collections.abc import Callable
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 import accounted
-from imessage_database import Database, history
-from typedstream_writer import FILE, PART, Run, Url, encode
+from databases import BOOK, database
+from msgspec.structs import replace
+from threads import thread_json
+from typedstreams import streams
+from typedstreams import summary as a_summary
+from typedstreams import typedstream as a_typedstream
+from zips import zip_file
 
+from engine.conversation import Attachment, Kind, Message
 from engine.errors import StudioError
-from engine.importers import Importer, ImportReport, recognise, typedstream
+from engine.importers import Importer, ImportReport, messenger, recognise, spoken, thread_files, typedstream
 from engine.importers.imessage import IMessageImporter
+from engine.importers.imessage_rows import Row, content
 from engine.importers.messenger import MessengerImporter
+from engine.importers.report import to_json
 
-SECONDS, MEMORY = 20, 2**30
-# How many inputs a child process takes, and how often each kind has its turn.
-BATCHES = {"typedstream": 4000, "json": 400, "database": 60, "zip": 30}
-SHARES = {"typedstream": 20, "json": 5, "database": 1, "zip": 1}
-T = 1_700_000_000_000
+SECONDS, MEMORY = 10, 2**30
+WAITING = 180  # seconds by the clock, for what hangs without working; the machine may be busy
+# How many inputs a child process takes, and how many of 100 are of each kind.
+BATCHES = {"typedstream": 8000, "summary": 2000, "json": 3000, "zip": 1500, "database": 1000}
+SHARES = {"typedstream": 40, "summary": 5, "json": 25, "zip": 15, "database": 15}
 
-
-def mutate(chance: random.Random, raw: bytes, words: tuple[bytes, ...] = ()) -> bytes:
-    data = bytearray(raw)
-    for _ in range(chance.choice((1, 1, 2, 4, 16))):
-        at = chance.randrange(len(data) + 1)
-        end = min(len(data), at + chance.choice((1, 2, 8, 64)))
-        match chance.randrange(6):
-            case 0 if at < len(data):
-                data[at] ^= 1 << chance.randrange(8)
-            case 1 if at < len(data):
-                data[at] = chance.choice((0, 1, 0x7F, 0x80, 0x81, 0x82, 0x84, 0x86, 0x87, 0x92, 0xFF))
-            case 2:
-                del data[at:end]
-            case 3:
-                data[at:at] = data[at:end] * chance.choice((1, 2, 50))
-            case 4:
-                data[at:end] = chance.choice(words) if words else chance.randbytes(end - at)
-            case 5:
-                data = data[: max(1, at)]
-    return bytes(data)
+Find = tuple[str, int, str]
+"""Kind, number, what went wrong."""
 
 
-@lru_cache
-def streams() -> tuple[bytes, ...]:
-    runs = [
-        Run("😂a", {PART: 0, "d": {"k": 1.5}}),
-        Run("\ufffc", {PART: 1, FILE: "at"}),
-        Run("x", {"u": Url("y")}),
-    ]
-    edited = [Run("once", {"n": 2**40, "data": b"\0" * 40}), Run("upon", {PART: 10})]
-    return encode("slow and steady"), encode(runs), encode(edited, mutable=True), encode("z" * 70_000)
+def row(body: bytes | None, summary: bytes | None) -> Row:
+    nothing = dict.fromkeys(Row._fields)
+    given = {"rowid": 1, "guid": "g", "handle": 1, "date": 1, "body": body, "summary": summary}
+    return Row(**nothing | given | {"date_edited": 1 if summary else None})  # type: ignore[arg-type]
+
+
+def understand(one: Row, attachments: tuple[Attachment, ...]) -> None:
+    found = content(one, attachments)
+    if not isinstance(found, str):
+        assert isinstance(found.text, str)
+        assert isinstance(found.kind, Kind)
 
 
 def try_typedstream(chance: random.Random, folder: Path) -> None:
-    blob = mutate(chance, chance.choice(streams()[: chance.choice((3, 3, 3, 4))]))
-    typedstream.text(blob)
-    typedstream.decode(blob)
+    blob = a_typedstream(chance)
+    text, body = typedstream.text(blob), typedstream.decode(blob)
+    assert text is None or isinstance(text, str)
+    assert body is None or isinstance(body.text, str)
+    understand(row(blob, None), ())
+    understand(row(blob, b"bplist00")._replace(date_retracted=1), ())
 
 
-ODD_VALUES = (
-    *(b"null", b"true", b"-1", b"1e999", b"99999999999999999999", b"[]", b"{}", b'""', b'"\\ud83d"'),
-    *(b'"\\u0000"', b"[[[[", b'{"a":', b"\xff", b'"\\u00c3\\u00a9"', b"NaN", b"0.5", b"[" * 5000),
-)
-
-
-@lru_cache
-def thread() -> bytes:
-    names = [{"name": "Hare"}, {"name": "Tortoise"}]
-    messages = [
-        {"sender_name": "Hare", "timestamp_ms": T + n, "content": "Zo\u00c3\u00ab!", "is_unsent": False}
-        | ({"photos": [{"uri": "a.jpg"}], "reactions": [{"reaction": "x", "actor": "Hare"}]} if n % 2 else {})
-        | (
-            {"call_duration": 3, "share": {"link": "https://x.org"}, "sticker": {"uri": "s"}}
-            if n == 4
-            else {}
-        )
-        for n in range(6)
-    ]
-    made = {"participants": names, "messages": messages, "title": "Race", "thread_path": "inbox/race_1"}
-    return json.dumps(made, indent=1).encode()
-
-
-@lru_cache
-def locked_thread() -> bytes:
-    """The other shape, of end-to-end encrypted chats."""
-    message = {"senderName": "Hare", "timestamp": T, "text": "hi", "type": "text", "isUnsent": False}
-    made = {"participants": ["Hare", "Tortoise"], "threadName": "Race", "messages": [message] * 4}
-    return json.dumps(made | {"media": [], "reactions": []}).encode()
+def try_summary(chance: random.Random, folder: Path) -> None:
+    summary, body = a_summary(chance), streams()[chance.randrange(4)]
+    understand(row(body, summary), ())
+    understand(row(None, summary)._replace(text="plain", date_retracted=1), ())
 
 
 def try_json(chance: random.Random, folder: Path) -> None:
     file = folder / "message_1.json"
-    file.write_bytes(mutate(chance, chance.choice((thread(), locked_thread())), ODD_VALUES))
-    drain(MessengerImporter(), file)
+    file.write_bytes(thread_json(chance))
+    whole = drain(MessengerImporter(), file)
+    if chance.random() < 0.3:
+        with small_pieces():
+            try:
+                pieces = drain(MessengerImporter(), file)
+            except StudioError as error:
+                raise AssertionError(f"read in pieces it cannot be read: {error}") from None
+        assert pieces == whole, "read in pieces it holds something else"
 
 
-@lru_cache
-def database() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        made = Database(Path(folder, "chat.db"))
-        hare, owl = made.handle("+15550100001"), made.handle("owl@example.org")
-        chats = made.chat("+15550100001", hare), made.chat("chat1", hare, owl, style=43, display_name="Race")
-        edits = history(ec={"0": [{"d": 1.0, "t": encode("frist")}]}, otr={"0": {"lo": 0, "le": 5}}, rp=[1])
-        for n in range(60):
-            row = made.message(chats[n % 2], hare, T + n, None if n % 3 else f"line {n}", body=f"line {n}")
-            if n % 5 == 0:
-                made.attach(row, f"{n}.jpeg", mime_type="image/jpeg")
-        made.message(chats[0], hare, T, "x" * 9000, date_edited=1, message_summary_info=edits)
-        on = {"associated_message_type": 2000, "associated_message_guid": "p:0/guid-1"}
-        made.message(chats[0], owl, T, "Loved", **on)
-        made.message(chats[1], owl, T, None, item_type=2, group_title="Race", body=streams()[1])
-        return made.close().read_bytes()
+@contextmanager
+def small_pieces() -> Iterator[None]:
+    """Every thread file is a large one, which is read in pieces and kept packed."""
+    before = thread_files.WHOLE, thread_files.PIECE, spoken.PACKED_FROM
+    messenger.WHOLE = thread_files.WHOLE = 100
+    thread_files.PIECE, messenger.PACKED_FROM, spoken.PACKED_FROM = 300, 2, 2
+    try:
+        yield
+    finally:
+        thread_files.WHOLE, thread_files.PIECE, spoken.PACKED_FROM = before
+        messenger.WHOLE, messenger.PACKED_FROM = before[0], before[2]
 
 
 def try_database(chance: random.Random, folder: Path) -> None:
-    raw = bytearray(database())
-    if chance.random() < 0.2:  # the header and the schema
-        for _ in range(chance.randint(1, 6)):
-            raw[chance.randrange(4096)] = chance.randrange(256)
-    for _ in range(chance.choice((1, 3, 30))):
-        at = chance.randrange(len(raw))
-        raw[at : at + 1] = chance.randbytes(1)
-    if chance.random() < 0.2:
-        page = 4096 * chance.randrange(1, len(raw) // 4096)
-        raw[page : page + 4096] = chance.choice((b"\xa5", b"\0", b"\r")) * 4096
-    if chance.random() < 0.1:
-        del raw[chance.randrange(len(raw)) :]
-    file = folder / "chat.db"
-    file.write_bytes(raw)
-    drain(IMessageImporter(), file)
+    files = {name if name == BOOK else f"chat.db{name}": raw for name, raw in database(chance).items()}
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
+    drain(IMessageImporter(include_deleted=chance.random() < 0.5), folder / "chat.db")
+    if {file.name for file in folder.iterdir()} != set(files):
+        raise AssertionError(f"files beside it: {list(folder.iterdir())}")
 
 
 def try_zip(chance: random.Random, folder: Path) -> None:
     file = folder / "export.zip"
-    inside = "your_facebook_activity/messages/inbox/race_1/message_1.json"
-    names = (
-        "../message_1.json",
-        "/etc/message_1.json",
-        "C:\\message_1.json",
-        "a/../../message_1.json",
-        inside,
-    )
-    with warnings.catch_warnings(), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        warnings.simplefilter("ignore")  # the same name twice
-        archive.writestr(inside, thread())
-        match chance.randrange(8):
-            case 0:
-                archive.writestr(inside, b" " * chance.choice((10**6, 10**8)))  # a bomb
-            case 1:
-                archive.writestr(chance.choice(names), thread())
-            case 2:
-                link = zipfile.ZipInfo("inbox/message_1.json")
-                link.external_attr = 0o120777 << 16
-                archive.writestr(link, "/etc/passwd")
-            case 3:
-                archive.writestr("Library/chat.db", mutate(chance, database()))
-            case 4:
-                archive.writestr("chat.db", bytes(chance.choice((10, 10**7))))
-            case 5:
-                for n in range(chance.choice((10, 2000))):
-                    archive.writestr(f"inbox/{n}/message_1.json", b"{}")
-            case _:
-                archive.writestr("inbox/hare/message_1.json", mutate(chance, thread(), ODD_VALUES))
-    raw = bytearray(file.read_bytes())
-    match chance.randrange(6):
-        case 0:  # "locked with a password", in every header
-            for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-                where = raw.find(mark)
-                raw[where + at] |= 1
-        case 1:
-            raw = bytearray(mutate(chance, bytes(raw)))
-        case 2:
-            where = raw.rfind(b"PK\x05\x06")
-            raw[where + 8 : where + 12] = struct.pack("<HH", 65535, chance.randrange(65536))
-        case 3:  # a size that lies
-            where = raw.find(b"PK\x01\x02")
-            raw[where + 24 : where + 28] = struct.pack("<I", chance.choice((0, 1, 2**31, 2**32 - 1)))
-    file.write_bytes(raw)
+    file.write_bytes(zip_file(chance))
     drain(recognise(file), file)
 
 
-def drain(importer: Importer, path: Path) -> None:
+def drain(importer: Importer, path: Path) -> dict[str, Counter[Message]]:
+    """The messages of each conversation, without their order and their keys, which may depend on it."""
     report = ImportReport()
     importer.recognises(path)
+    found: dict[str, Counter[Message]] = {}
     for conversation in importer.conversations(path, report):
-        for message in conversation.messages:
+        assert conversation.key not in found, "two conversations of one key"
+        messages = list(conversation.messages)
+        found[conversation.key] = Counter(replace(message, key="") for message in messages)
+        assert len({message.key for message in messages}) == len(messages), "two messages of one key"
+        known = {sender.key for sender in conversation.senders}
+        for message in messages:
             assert isinstance(message.text, str)
             assert isinstance(message.time, int)
+            assert -(2**63) <= message.time < 2**63
+            assert message.sender in known, "a sender who is nobody"
+    to_json(report)
     accounted.check(report)
+    return found
 
 
 TRIES: dict[str, Callable[[random.Random, Path], None]] = {
     "typedstream": try_typedstream,
+    "summary": try_summary,
     "json": try_json,
-    "database": try_database,
     "zip": try_zip,
+    "database": try_database,
 }
 
 
-def batch(kind: str, seed: int, first: int, count: int) -> None:
-    """In the child process: print each find as a line of JSON."""
-    import resource
-
+def limit_memory() -> None:
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
-    def late(signum: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"took more than {SECONDS} s")
 
-    signal.signal(signal.SIGALRM, late)
-    for number in range(first, first + count):
-        signal.alarm(SECONDS)
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                TRIES[kind](random.Random(f"{kind} {seed} {number}"), Path(folder))
-            except StudioError:
-                pass  # a sentence and a remedy: as it should be
-            except Exception:
-                found = {"kind": kind, "seed": seed, "number": number, "error": traceback.format_exc()}
-                print(json.dumps(found), flush=True)
-    signal.alarm(0)
-
-
-def run_batch(kind: str, seed: int, first: int, count: int) -> list[dict[str, object]]:
-    program = [sys.executable, __file__, "--batch", kind, str(first), str(count), "--seed", str(seed)]
+def attempt(kind: str, seed: int, number: int, folder: Path) -> None:
+    """Raises whatever an importer must not raise, AssertionError for what it must not leave."""
     try:
-        done = subprocess.run(program, capture_output=True, text=True, timeout=SECONDS * 10)
-    except subprocess.TimeoutExpired:
-        return [{"kind": kind, "seed": seed, "number": first, "error": f"hangs in one of {count} inputs"}]
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    if done.returncode != 0:
-        found.append({"kind": kind, "seed": seed, "number": first, "error": done.stderr[-2000:] or "killed"})
-    return found
+        TRIES[kind](random.Random(f"{kind} {seed} {number}"), folder)
+    except StudioError as error:
+        assert error.message.endswith(".") and error.hint.endswith((".", "?")), str(error)
+    left = [path.name for path in folder.parent.iterdir() if path != folder]
+    assert not left, f"left behind: {left}"
+    for file in folder.iterdir():
+        file.unlink()
 
 
-def fuzz(*, inputs: int, seconds: float, seed: int, kinds: list[str]) -> tuple[int, list[dict[str, object]]]:
-    """How many inputs there were, and the finds."""
-    started = time.monotonic()
-    done = dict.fromkeys(kinds, 0)
-    found: list[dict[str, object]] = []
-    weight = sum(SHARES[kind] for kind in kinds)
-    while sum(done.values()) < inputs and time.monotonic() - started < seconds:
-        # The kind that is furthest behind its share.
-        kind = min(kinds, key=lambda kind: done[kind] / SHARES[kind])
-        count = min(BATCHES[kind], max(1, inputs * SHARES[kind] // weight), inputs - sum(done.values()))
-        found += run_batch(kind, seed, done[kind], count)
-        done[kind] += count
-    print(
-        ", ".join(f"{count:,} {kind}" for kind, count in done.items()),
-        f"in {time.monotonic() - started:.0f} s",
-    )
-    return sum(done.values()), found
+def batch(kind: str, seed: int, first: int, count: int, scratch: Path) -> None:
+    """In the child process: print each find as a line of JSON. The file `at` says how far it is."""
+    limit_memory()
+    tempfile.tempdir = str(scratch / "temporary")  # the importers' own
+    folder = scratch / "temporary" / "input"
+    folder.mkdir(parents=True)
+    slowest = 0.0, first
+    with (scratch / "at").open("r+b") as file, mmap.mmap(file.fileno(), 8) as at:
+        for number in range(first, first + count):
+            at[:] = struct.pack("<q", number)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)  # ends the process, in C code too
+            started = time.process_time()
+            try:
+                attempt(kind, seed, number, folder)
+            except Exception:
+                print(json.dumps([kind, number, traceback.format_exc()]), flush=True)
+                for left in folder.parent.rglob("*"):
+                    if not left.is_dir():
+                        left.unlink()
+            slowest = max(slowest, (time.process_time() - started, number))
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    print(json.dumps({"slowest": slowest, "peak": peak}))
+
+
+def run_batch(kind: str, seed: int, first: int, count: int) -> tuple[list[Find], tuple[float, int], float]:
+    """The finds, the slowest input with its seconds, and the largest memory in MB."""
+    finds: list[Find] = []
+    slowest, peak, end = (0.0, first), 0.0, first + count
+    while first < end:
+        with tempfile.TemporaryDirectory(prefix="fuzz-", dir=scratch_place()) as folder:
+            scratch = Path(folder)
+            (scratch / "at").write_bytes(struct.pack("<q", first))
+            program = [sys.executable, __file__, "--seed", str(seed), "--batch", kind]
+            with (scratch / "out").open("w+") as out, (scratch / "err").open("w+") as err:
+                child = subprocess.Popen(
+                    [*program, f"{first}", f"{end - first}", folder], stdout=out, stderr=err
+                )
+                hung = _watch(child, scratch / "at")
+                said = [json.loads(line) for line in (scratch / "out").read_text().splitlines()]
+                finds += [(found[0], found[1], found[2]) for found in said if isinstance(found, list)]
+                for figures in said:
+                    if isinstance(figures, dict):
+                        slowest = max(slowest, tuple(figures["slowest"]))
+                        peak = max(peak, figures["peak"])
+                if child.returncode == 0 and not hung:
+                    break
+                (number,) = struct.unpack("<q", (scratch / "at").read_bytes())
+                if hung or child.returncode == -signal.SIGPROF:
+                    why = f"hangs for {WAITING} s" if hung else f"works for more than {SECONDS} s"
+                else:
+                    why = (scratch / "err").read_text()[-2000:] or f"ended with {child.returncode}"
+                finds.append((kind, number, why))
+                first = number + 1
+    return finds, slowest, peak
+
+
+def _watch(child: subprocess.Popen[bytes], at: Path) -> bool:
+    """Wait until it ends. True where one input took too long; the child is killed then."""
+    number, since = at.read_bytes(), time.monotonic()
+    while True:
+        try:
+            child.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            now = at.read_bytes()
+            if now != number:
+                number, since = now, time.monotonic()
+            elif time.monotonic() - since > WAITING:
+                child.kill()
+                child.wait()
+                return True
+        else:
+            return False
+
+
+def scratch_place() -> str | None:
+    """In memory where that can be had: a million files would wear a disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def fuzz(inputs: int, seed: int, shares: dict[str, int]) -> list[Find]:
+    """Try `inputs` inputs, of each kind as many as its share, and print a line for each kind."""
+    finds: list[Find] = []
+    for kind, share in shares.items():
+        count, first = round(inputs * share / sum(shares.values())), 0
+        slowest, peak, started = (0.0, 0), 0.0, time.monotonic()
+        for first in range(0, count, BATCHES[kind]):
+            found, slow, most = run_batch(kind, seed, first, min(BATCHES[kind], count - first))
+            finds += found
+            slowest, peak = max(slowest, slow), max(peak, most)
+        print(
+            f"{kind:<12} {count:7,} inputs in {time.monotonic() - started:4.0f} s, the slowest"
+            f" {slowest[0]:.2f} s (number {slowest[1]}), at most {peak:.0f} MB",
+            flush=True,
+        )
+    return finds
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--inputs", type=int, default=10**9)
-    arguments.add_argument("--seconds", type=float, default=10**9)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--inputs", type=int, default=10_000)
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--kind", choices=list(TRIES), action="append")
-    arguments.add_argument("--batch", nargs=3, metavar=("KIND", "FIRST", "COUNT"))
+    arguments.add_argument("--kind", choices=list(TRIES), action="append", help="this kind alone")
+    arguments.add_argument("--shares", nargs="+", default=[], metavar="KIND=SHARE")
+    arguments.add_argument("--only", nargs=2, metavar=("KIND", "NUMBER"))
+    arguments.add_argument("--batch", nargs=4, metavar=("KIND", "FIRST", "COUNT", "FOLDER"))
     given = arguments.parse_args()
     if given.batch:
-        batch(given.batch[0], given.seed, int(given.batch[1]), int(given.batch[2]))
+        kind, first, count, folder = given.batch
+        batch(kind, given.seed, int(first), int(count), Path(folder))
         return 0
-    if given.inputs == given.seconds == 10**9:
-        given.inputs = 10_000
-    count, found = fuzz(
-        inputs=given.inputs, seconds=given.seconds, seed=given.seed, kinds=given.kind or list(TRIES)
+    if given.only:
+        limit_memory()
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(tempfile.mkdtemp(dir=place))
+            tempfile.tempdir = place
+            attempt(given.only[0], given.seed, int(given.only[1]), folder)
+        return 0
+    shares = {kind: SHARES[kind] for kind in given.kind or TRIES}
+    shares |= {kind: int(share) for kind, share in (text.split("=") for text in given.shares)}
+    started = time.monotonic()
+    finds = fuzz(given.inputs, given.seed, shares)
+    for kind, number, error in finds:
+        print(f"--- --seed {given.seed} --only {kind} {number}\n{error}")
+    print(
+        f"{given.inputs:,} inputs (seed {given.seed}), {len(finds)} finds, {time.monotonic() - started:.0f} s"
     )
-    for find in found:
-        print(f"--- {find['kind']} {find['seed']} {find['number']}\n{find['error']}")
-    print(f"{count:,} inputs, {len(found)} finds")
-    return 1 if found else 0
+    return 1 if finds else 0
 
 
 if __name__ == "__main__":
