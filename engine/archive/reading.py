@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -103,6 +103,24 @@ async def conversations(
         parameters += [like, *values, like, like]
     sql = f"{CONVERSATION} WHERE {' AND '.join(conditions)} ORDER BY {ORDERS[order]}"
     return await studio.rows(_conversation, sql, parameters)
+
+
+async def newest_with(studio: Studio, people: Sequence[int], *, limit: int) -> list[int]:
+    """Ids of the conversations in which all of `people` take part and none of them is left out, the
+    direct ones first, then the newest. Reads no message."""
+    first, *others = people
+    also = (
+        " AND c.id IN (SELECT y.conversation FROM senders t JOIN participants y ON y.sender = t.id"
+        " WHERE t.person = ? AND NOT y.left_out)"
+    ) * len(others)
+    return await studio.rows(
+        int,
+        "SELECT c.id FROM senders s JOIN participants x ON x.sender = s.id"
+        " JOIN conversations c ON c.id = x.conversation"
+        f" WHERE s.person = ? AND NOT x.left_out AND NOT c.left_out AND c.messages{also}"
+        " GROUP BY c.id ORDER BY c.is_group, c.last DESC LIMIT ?",
+        (first, *others, limit),
+    )
 
 
 async def conversation(studio: Studio, id: int) -> ConversationRow:
