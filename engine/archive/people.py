@@ -96,15 +96,21 @@ async def leave_out(studio: Studio, person: int, left_out: bool) -> None:
 
 
 async def join(studio: Studio, keep: int, other: int) -> None:
-    """Make two people one, under the name and with the role of `keep`.
+    """Make two people one, under the name of `keep`.
 
-    Where `other` is the AI sender, `keep` becomes it. Raises StudioError for an unknown person.
+    Where one is the AI sender, both become it; else where one is left out, both are: what somebody
+    left out never comes in by a join. Raises StudioError for an unknown person.
     """
     async with studio.writing() as connection:
         await _require(connection, keep)
         await _require(connection, other)
         if keep == other:
             raise StudioError("A person cannot be joined with itself.", "Name two different people.")
+        await connection.execute(
+            "UPDATE people SET left_out = (SELECT max(left_out) FROM people WHERE id IN (:keep, :other))"
+            " AND NOT (SELECT max(is_ai) FROM people WHERE id IN (:keep, :other)) WHERE id = :keep",
+            {"keep": keep, "other": other},
+        )
         for statement in JOIN_PEOPLE:
             await connection.execute(statement, {"keep": keep, "other": other})
 

@@ -88,6 +88,21 @@ async def test_what_was_joined_and_split_comes_back_with_ids_and_roles(two_sourc
     assert await everybody(studio) == first
 
 
+async def test_what_is_left_out_stays_so_in_a_join_and_the_ai_sender_is_in(two_sources) -> None:
+    studio = two_sources
+    tortoise, owl = await named(studio, "Tortoise"), await named(studio, "Owl")
+    hare = next(row.id for row in await people.people(studio) if row.name == "Hare")
+    await people.leave_out(studio, owl, True)
+    await people.join(studio, hare, owl)
+    [joined] = [row for row in await people.people(studio) if row.id == hare]
+    assert joined.role == "left out"
+    await people.set_ai(studio, tortoise)
+    await people.join(studio, hare, tortoise)
+    await people.set_ai(studio, None)
+    [joined] = [row for row in await people.people(studio) if row.id == hare]
+    assert joined.role == "user"
+
+
 async def test_the_way_back_minds_what_happened_since(two_sources) -> None:
     studio = two_sources
     hare, again = [row.id for row in await people.people(studio) if row.name == "Hare"]

@@ -92,6 +92,7 @@ class SendersPane(Pane):
         self._undo: list[tuple[str, changes.Undo]] = []
         self._order = ORDERS[0]
         self._said = ""
+        self._keys: tuple[object, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
@@ -191,7 +192,10 @@ class SendersPane(Pane):
 
     def on_line_list_moved(self) -> None:
         self._say_who()
-        self.refresh_bindings()
+        offered = self._offered()
+        if offered != self._keys:  # the line of keys costs as many bytes as the rest of a move
+            self._keys = offered
+            self.refresh_bindings()
         self._preview(REST)
 
     def on_line_list_opened(self) -> None:
@@ -320,6 +324,10 @@ class SendersPane(Pane):
     def _asked(self) -> Suggestion | None:
         """The two that are asked about."""
         return self._suggested[0] if self._suggested else None
+
+    def _offered(self) -> tuple[object, ...]:
+        """Which of the keys that depend on the person under the bar can be pressed."""
+        return tuple(self.check_action(action, ()) for action in ("join", "split"))
 
     def _answered(self) -> tuple[PersonRow, PersonRow]:
         """The two that were asked about. A quick second key answers no question that was not yet shown."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
@@ -35,9 +36,9 @@ class SamePerson(Widget):
             return Content("")
         width = self.content_size.width
         one, other = _named(self.asked.keep), _named(self.asked.other)
-        half = max(8, (width - 14 - 3) // 2)
-        if len(one) + len(other) > 2 * half:
-            one, other = (fit(text, half).rstrip() for text in (one, other))
+        room = max(16, width - cell_len("same person?   · "))
+        one = fit(one, max(room // 2, room - cell_len(other))).rstrip()
+        other = fit(other, room - cell_len(one)).rstrip()
         more = f" · 1 of {self.many}" if self.many > 1 else ""
         answers: list[str | tuple[str, str]] = (
             ["J", (" joins the marked ones", "$muted")]

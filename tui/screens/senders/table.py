@@ -79,16 +79,21 @@ class People(LineList):
         room = width - 3 - _width(width)
         name = fit(safe_line(person.name) or "(no name)", max(6, room - len(aside))).rstrip()
         style = "$faint" if out else "bold $accent" if ai else ""
-        cells = [(text, "$faint" if out else "$muted") for text in ends[:-1]]
-        cells[0] = (ends[0], "$faint" if out else "")
+        mark = "✓ " if person.id in self.marked else "  "
         left = Content.assemble(
-            ("▌" if ai else " ", "$accent"),
-            "✓ " if person.id in self.marked else "  ",
-            (name, style),
-            (aside, "$muted"),
+            ("▌", "$accent") if ai else " ",
+            (mark + name, style) if not ai else mark,
+            (name, style) if ai else "",
+            (aside, "$muted") if aside else "",
         )
-        gap = " " * max(0, 3 + room - left.cell_length)
-        return Content.assemble(left, gap, *cells, (ends[-1], style or "$muted"))
+        count = " " * max(0, 3 + room - left.cell_length) + ends[0]
+        # Few pieces: over SSH every one costs more bytes than its text.
+        middle, last = "".join(ends[1:-1]), ends[-1]
+        if out:
+            return Content.assemble(left, (count + middle + last, style))
+        if ai:
+            return Content.assemble(left, count, (middle, "$muted"), (last, style))
+        return Content.assemble(left, count, (middle + last, "$muted"))
 
 
 def role(person: PersonRow) -> str:
