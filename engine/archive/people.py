@@ -26,13 +26,18 @@ SELECT p.id, p.name,
         JOIN participants x ON x.sender = s.id AND x.left_out WHERE s.person = p.id)
 FROM people p JOIN senders s ON s.person = p.id
 """
+IN = (
+    "p.id IN (SELECT t.person FROM participants x JOIN senders t ON t.id = x.sender WHERE x.conversation = ?)"
+)
 GROUPED = "GROUP BY p.id ORDER BY sum(s.messages) DESC, p.id"
 EVERYBODY = "`understudy senders` lists everybody."
 
 
-async def people(studio: Studio) -> list[PersonRow]:
-    """Everybody, most messages first."""
-    return await studio.rows(_person, f"{PERSON} {GROUPED}")
+async def people(studio: Studio, conversation: int | None = None) -> list[PersonRow]:
+    """Everybody, or those in one conversation; most messages first."""
+    if conversation is None:
+        return await studio.rows(_person, f"{PERSON} {GROUPED}")
+    return await studio.rows(_person, f"{PERSON} WHERE {IN} {GROUPED}", (conversation,))
 
 
 async def find_person(studio: Studio, name: str) -> PersonRow:

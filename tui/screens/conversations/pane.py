@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 from tui.actions import bindings
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
+from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import FIELDS, Narrowed, choices, keeps, words
 from tui.screens.conversations.narrowing import Field as NarrowingField
@@ -187,8 +188,7 @@ class ConversationsPane(Pane):
         studio = await self.studio_app.studio()
         from engine.archive import people
 
-        names = set(row.people)
-        found = [person for person in await people.people(studio) if names & {person.name, *person.aliases}]
+        found = await people.people(studio, row.id)
         self.post_message(self.Asked(found, preferred, row if leave_out else None))
 
     async def _set_ai(self, person: PersonRow) -> None:
@@ -201,19 +201,7 @@ class ConversationsPane(Pane):
 
     async def _leave_out(self, row: ConversationRow, person: PersonRow | None = None) -> None:
         studio = await self.studio_app.studio()
-        from engine.archive import leaving_out
-
-        title = row.title or "This conversation"
-        if person is None:
-            out = not row.left_out
-            await leaving_out.leave_out_conversation(studio, row.id, out)
-            said = f"{title} is {'left out of every chunk' if out else 'in again'}."
-            self.post_message(self.Said(said, "x takes it in again." if out else ""))
-        else:
-            out = row.id not in person.out_of
-            await leaving_out.leave_out_there(studio, person.id, row.id, out)
-            said = f"{person.name} is {'left out' if out else 'in again'} in {title}."
-            self.post_message(self.Said(said, "X takes them in again." if out else ""))
+        self.post_message(self.Said(*await leave_out(studio, row, person)))
         self.studio_app.touched()
         await self._load(self.studio_app.edition)
 
@@ -276,10 +264,7 @@ class ConversationsPane(Pane):
                 self.work("", self._set_ai, event.people[index])
 
         if there is not None:
-            out = {id for id, _ in there.without}
-            rows = [(person.name, "left out here" if person.id in out else "") for person in event.people]
-            question = f"Leave out in {there.title or 'this conversation'}, or take in again"
-            self.app.push_screen(Choose(question, rows, chosen), choose)
+            self.app.push_screen(asked(there, event.people, chosen), choose)
             return
         rows = [(person.name, plural(person.messages, "message")) for person in event.people]
         self.app.push_screen(Choose("Whose voice shall the model learn?", rows, chosen), choose)
