@@ -116,6 +116,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("join", "J", "join", "the marked ones and this one are the same person", "join marked"),
         Action("split", "S", "split", "take a joined person apart again", "split"),
         Action("undo", "u", "undo", "take the last such change back", "undo"),
+        Action("find", "/", "find", "find a name"),
         Action("order", "s", "order", "sort: most messages first, last heard first, by name"),
         Action("same", "y", "same", "the two that are asked about are one person", shown="y"),
         Action(

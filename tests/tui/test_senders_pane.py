@@ -285,6 +285,30 @@ async def test_the_preview_at_80_columns_is_one_key_away(studio: Path) -> None:
         assert "person " in shown and "assistant" not in shown
 
 
+async def test_a_name_is_found_as_it_is_typed(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        table = app.screen.query_one(People)
+        table.move_to([person.name for person in table.people].index("Fox"))
+        await press(pilot, "space")
+        shown = await press(pilot, "slash", "o", "w")
+        assert [person.name for person in table.people] == ["Owl"]
+        assert "1 person of 6 · 1 marked" in shown and "share of 86 me" in shown
+        shown = await press(pilot, "x")
+        assert "Nobody is called that." in shown
+        await press(pilot, "enter")
+        for key in ("a", "x", "X", "S", "J", "space"):
+            await press(pilot, key)
+        shown = await press(pilot, "slash", "o", "w", "enter", "J")
+        assert "Fox and Owl are one person." in shown.splitlines()[-1]
+        assert "Owl (+1)" in shown
+        shown = await press(pilot, "escape")
+        assert "5 people" in shown and "find a name" not in shown
+        assert ("Owl", "user", 12) in await everybody(studio)
+
+
 async def test_the_order(studio: Path) -> None:
     app = UnderstudyApp(studio)
     async with app.run_test(size=(120, 36)) as pilot:

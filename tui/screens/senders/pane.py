@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tui.actions import bindings
 from tui.pane import Pane
@@ -20,8 +20,9 @@ from tui.screens.senders import changes
 from tui.screens.senders.preview import Preview, PreviewView, preview
 from tui.screens.senders.question import SamePerson
 from tui.screens.senders.table import ORDERS, Heading, People
-from tui.widgets.cells import month, plural
+from tui.widgets.cells import month, number, plural
 from tui.widgets.choose import Choose
+from tui.widgets.field import Field
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -35,6 +36,8 @@ REST = 0.3
 
 NOBODY = "Nobody has written anything yet.\n\nGo to 1 and import an export, or load the sample."
 
+UNKNOWN = "Nobody is called that.\nesc shows everybody."
+
 
 class SendersPane(Pane):
     """Everybody, most messages first."""
@@ -47,6 +50,9 @@ class SendersPane(Pane):
         .detail { width: 4fr; }
         &.-three .list { width: 94; }
         &.-narrow .list { width: 1fr; }
+        #find { height: 1; display: none; }
+        #slash { width: 3; color: $muted; }
+        &.-finding #find { display: block; }
         #about { height: 2; color: $muted; padding: 0 3; text-wrap: nowrap; text-overflow: ellipsis; }
         #many { text-wrap: nowrap; text-overflow: ellipsis; }
         #nobody { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
@@ -96,6 +102,9 @@ class SendersPane(Pane):
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
+            with Horizontal(id="find"):
+                yield Static(" / ", id="slash")
+                yield Field(placeholder="find a name", classes="field")
             yield Heading()
             yield People()
             yield SamePerson()
@@ -120,7 +129,7 @@ class SendersPane(Pane):
         self.post_message(self.Loaded(everybody, edition, on))
         self.post_message(self.Suggested(await suggestions.suggestions(studio, everybody)))
 
-    async def _change(self, change: Change, said: str, on: int) -> None:
+    async def _change(self, change: Change, said: str, on: int | None) -> None:
         undo = await change(await self.studio_app.studio())
         self.studio_app.touched()
         self.post_message(self.Changed(said, undo, on))
@@ -150,7 +159,7 @@ class SendersPane(Pane):
         self._edition = event.edition
         self._everybody = event.people
         self.set_class(not event.people, "-empty")
-        self.query_one(People).list(event.people, self._order, event.on)
+        self._list(event.on)
         self._say_who()
         self._preview()
         self.refresh_bindings()
@@ -203,8 +212,26 @@ class SendersPane(Pane):
         if person is not None:
             self.studio_app.go(1, person.name)
 
+    def on_input_changed(self) -> None:
+        self._list()
+        self._say_who()
+        self._preview(REST)
+
+    def on_input_submitted(self) -> None:
+        self.set_focus(self.query_one(People))
+
     def on_resize(self) -> None:
         self._preview(REST)
+
+    def _list(self, on: int | None = None) -> None:
+        """Show everybody, or those whose names hold what was typed."""
+        wanted = self.query_one(Field).value.strip().casefold()
+        shown = [
+            person
+            for person in self._everybody
+            if not wanted or any(wanted in name.casefold() for name in (person.name, *person.aliases))
+        ]
+        self.query_one(People).list(shown, self._everybody, self._order, on)
 
     def _preview(self, pause: float = 0) -> None:
         """Look again at what the next chunk would be, where there is room to show it."""
@@ -224,8 +251,12 @@ class SendersPane(Pane):
             said = f"“{sample}”" if sample else "(nothing in words)"
             more = safe_line(" · ".join(filter(None, parts)))
             self.query_one("#about", Static).update(Content(f"{said}\n{more}"), layout=False)
+        elif self._everybody:
+            self.query_one("#about", Static).update(Content(UNKNOWN), layout=False)
         narrow = self.has_class("-narrow")
         many = [plural(len(table.people), "person", "people")]
+        if len(table.people) < len(self._everybody):
+            many[0] += f" of {number(len(self._everybody))}"
         many += [f"{len(table.marked)} marked"] if table.marked else []
         many += [self._order]
         many += [f"share of {plural(table.messages, 'message')}"] if not (narrow and table.marked) else []
@@ -242,8 +273,12 @@ class SendersPane(Pane):
         person = table.current
         if action in ("ai", "leave_out", "leave_out_there", "mark", "order", "zoom"):
             return person is not None
+        if action == "find":
+            return bool(self._everybody) and not self.query_one(Field).has_focus
+        if action == "back" and self.has_class("-finding"):
+            return True
         if action == "join":
-            return bool(table.marked - {person.id if person else 0})
+            return person is not None and bool(table.marked - {person.id})
         if action == "split":
             return person is not None and bool(person.aliases or len(person.sources) > 1)
         if action in ("same", "not_same"):
@@ -255,6 +290,21 @@ class SendersPane(Pane):
     def action_zoom(self) -> None:
         super().action_zoom()
         self._preview()
+
+    def action_find(self) -> None:
+        self.remove_class("-zoom")
+        self.add_class("-finding")
+        self.set_focus(self.query_one(Field))
+
+    def action_back(self) -> None:
+        """From the chunk to the list, then from those found to everybody."""
+        if not self.has_class("-zoom"):
+            self.remove_class("-finding")
+            with self.prevent(Input.Changed):
+                self.query_one(Field).value = ""
+            self._list()
+            self._say_who()
+        super().action_back()
 
     def action_ai(self) -> None:
         person = self._person
@@ -272,7 +322,7 @@ class SendersPane(Pane):
 
     def action_order(self) -> None:
         self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
-        self.query_one(People).list(self._everybody, self._order)
+        self._list()
         self._say_who()
 
     def action_mark(self) -> None:
@@ -286,7 +336,7 @@ class SendersPane(Pane):
     def action_join(self) -> None:
         """The one under the bar keeps its name; the marked ones become it."""
         table, keep = self.query_one(People), self._person
-        others = [person for person in table.people if person.id in table.marked and person.id != keep.id]
+        others = [person for person in self._everybody if person.id in table.marked and person.id != keep.id]
         said = f"{', '.join(person.name for person in others)} and {keep.name} are one person."
         table.marked.discard(keep.id)  # the others are gone when the table is read again
         self._do(lambda studio: changes.join(studio, keep, others), said, keep.id)
@@ -317,7 +367,6 @@ class SendersPane(Pane):
             self._do(
                 lambda studio: changes.call_different(studio, one, other),
                 f"{one.name} and {other.name} are two people.",
-                self._person.id,
             )
 
     @property
@@ -340,7 +389,7 @@ class SendersPane(Pane):
         self.query_one(SamePerson).ask(self._asked, len(self._suggested), waits)
         self.refresh_bindings()
 
-    def _do(self, change: Change, said: str, on: int) -> None:
+    def _do(self, change: Change, said: str, on: int | None = None) -> None:
         self.work("", self._change, change, said, on)
 
     @property

@@ -45,16 +45,18 @@ class People(LineList):
         self.left_out: frozenset[int] = frozenset()
         self.messages = 0
 
-    def list(self, people: Sequence[PersonRow], order: str = ORDERS[0], on: int | None = None) -> None:
-        """Show these with the bar on person `on`, or on whom it was."""
+    def list(
+        self, shown: Sequence[PersonRow], people: Sequence[PersonRow], order: str, on: int | None = None
+    ) -> None:
+        """Show these of all `people` with the bar on person `on`, or on whom it was."""
         wanted = on if on is not None else (self.current.id if self.current else None)
-        self.people = _ordered(people, order)
+        self.people = _ordered(shown, order)
         self.marked &= {person.id for person in people}
         self.ai = next((person for person in people if person.role == "ai"), None)
         self.left_out = frozenset(person.id for person in people if person.role == "left out")
         self.messages = sum(person.messages for person in people)
         place = next((at for at, person in enumerate(self.people) if person.id == wanted), self.cursor)
-        self.show(len(people), place)
+        self.show(len(shown), place)
 
     @property
     def current(self) -> PersonRow | None:
