@@ -43,7 +43,9 @@ async def _join(studio: Studio, first: str, second: str) -> None:
     names = {other.name, *other.aliases}
     some = "" if names & {keep.name, *keep.aliases} else "".join(f' "{name}"' for name in sorted(names))
     way_back = f"`understudy senders split {keep.id}{some}` takes it back."
-    say(f"{other.name} is now one person with {keep.name}. {way_back}")
+    roles = {keep.role, other.role}
+    out = " Both are left out of every dataset." if "left out" in roles and "ai" not in roles else ""
+    say(f"{other.name} is now one person with {keep.name}.{out} {way_back}")
 
 
 async def _split(studio: Studio, name: str, *aliases: str) -> None:
