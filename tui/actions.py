@@ -94,6 +94,10 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("sample", "d", "sample", "load the sample exports", "sample"),
         Action("forget", "F", "forget", "forget a source: delete it with all that came only from it"),
         Action("ai", "a", "ai", "make somebody here the AI sender", "make AI sender"),
+        Action("leave-out", "x", "leave_out", "leave this conversation out of every chunk, or back in"),
+        Action(
+            "leave-out-there", "X", "leave_out_there", "leave somebody out in this conversation, or back in"
+        ),
     ),
     "importing": (
         Action("start", "enter", "start", "import what the path names", "import", "⏎", priority=True),
@@ -112,13 +116,18 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action(
             "leave-out", "x", "leave_out", "leave this person out of every chunk, or back in", "leave out"
         ),
+        Action("leave-out-there", "X", "leave_out_there", "leave this person out in one conversation"),
         Action("mark", "space", "mark", "mark for joining", "mark"),
         Action("me", "m", "me", "this is me: the exports that this person wrote in are mine"),
         Action("join", "J", "join", "the marked ones and this one are the same person", "join marked"),
         Action("split", "S", "split", "take a joined person apart again", "split"),
         Action("undo", "u", "undo", "take the last such change back", "undo"),
+        Action("find", "/", "find", "find a name"),
+        Action("order", "s", "order", "sort: most messages first, last heard first, by name"),
         Action("same", "y", "same", "the two that are asked about are one person", shown="y"),
-        Action("not-same", "n", "not_same", "the two that are asked about are different people"),
+        Action(
+            "not-same", "n", "not_same", "the two that are asked about are different people: never ask again"
+        ),
     ),
     "rows": (Action("close", "escape,q", "close", "back to the report", "back", "esc"),),
     "choose": (Action("close", "escape,q", "close", "close without choosing", "close", "esc"),),

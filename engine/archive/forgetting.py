@@ -21,6 +21,7 @@ READER_MS = 3_000
 ENDED = ("succeeded", "failed", "cancelled", "refused")
 
 MINE = "SELECT id FROM conversations WHERE source = :source"
+SENDERS = "SELECT id FROM senders WHERE source = :source"
 # A chunk never reaches beyond its conversation, so that says whose words a dataset holds.
 DATASETS = f"SELECT DISTINCT dataset FROM chunks WHERE conversation IN ({MINE})"  # noqa: S608
 # Nobody of these wrote in another source.
@@ -50,6 +51,7 @@ DELETE = (
     "DELETE FROM imports WHERE source = :source",
     f"DELETE FROM people WHERE id IN ({GONE})",  # noqa: S608
     RENAME,
+    f"DELETE FROM different WHERE sender IN ({SENDERS}) OR other IN ({SENDERS})",  # noqa: S608
     "DELETE FROM senders WHERE source = :source",
     "DELETE FROM sources WHERE id = :source",
     MARK_OWNERS,

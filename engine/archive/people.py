@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import aiosqlite
@@ -20,16 +21,23 @@ SELECT p.id, p.name,
         WHERE s.person = p.id),
     sum(s.messages), sum(s.words), min(s.first), max(s.last),
     (SELECT sample FROM senders s WHERE s.person = p.id ORDER BY sample = '', last DESC LIMIT 1),
-    p.is_owner, p.is_ai, p.left_out
+    p.is_owner, p.is_ai, p.left_out,
+    (SELECT json_group_array(DISTINCT x.conversation) FROM senders s
+        JOIN participants x ON x.sender = s.id AND x.left_out WHERE s.person = p.id)
 FROM people p JOIN senders s ON s.person = p.id
 """
+IN = (
+    "p.id IN (SELECT t.person FROM participants x JOIN senders t ON t.id = x.sender WHERE x.conversation = ?)"
+)
 GROUPED = "GROUP BY p.id ORDER BY sum(s.messages) DESC, p.id"
 EVERYBODY = "`understudy senders` lists everybody."
 
 
-async def people(studio: Studio) -> list[PersonRow]:
-    """Everybody, most messages first."""
-    return await studio.rows(_person, f"{PERSON} {GROUPED}")
+async def people(studio: Studio, conversation: int | None = None) -> list[PersonRow]:
+    """Everybody, or those in one conversation; most messages first."""
+    if conversation is None:
+        return await studio.rows(_person, f"{PERSON} {GROUPED}")
+    return await studio.rows(_person, f"{PERSON} WHERE {IN} {GROUPED}", (conversation,))
 
 
 async def find_person(studio: Studio, name: str) -> PersonRow:
@@ -93,23 +101,30 @@ async def leave_out(studio: Studio, person: int, left_out: bool) -> None:
 
 
 async def join(studio: Studio, keep: int, other: int) -> None:
-    """Make two people one, under the name and with the role of `keep`.
+    """Make two people one, under the name of `keep`.
 
-    Where `other` is the AI sender, `keep` becomes it. Raises StudioError for an unknown person.
+    Where one is the AI sender, both become it; else where one is left out, both are: what somebody
+    left out never comes in by a join. Raises StudioError for an unknown person.
     """
     async with studio.writing() as connection:
         await _require(connection, keep)
         await _require(connection, other)
         if keep == other:
             raise StudioError("A person cannot be joined with itself.", "Name two different people.")
+        await connection.execute(
+            "UPDATE people SET left_out = (SELECT max(left_out) FROM people WHERE id IN (:keep, :other))"
+            " AND NOT (SELECT max(is_ai) FROM people WHERE id IN (:keep, :other)) WHERE id = :keep",
+            {"keep": keep, "other": other},
+        )
         for statement in JOIN_PEOPLE:
             await connection.execute(statement, {"keep": keep, "other": other})
 
 
-async def split(studio: Studio, person: int) -> list[PersonRow]:
-    """Make every sender of a person a person again; returns them.
+async def split(studio: Studio, person: int, names: Sequence[str] = ()) -> list[PersonRow]:
+    """Make every sender of a person a person again, or those of `names` together one; returns all parts.
 
-    The sender whose name the person bears stays that person, with its role.
+    The sender whose name the person bears stays that person, with its role. Raises StudioError where
+    a name is none of the person's aliases.
     """
     async with studio.writing() as connection:
         name, _ = await _require(connection, person)
@@ -121,12 +136,21 @@ async def split(studio: Studio, person: int) -> list[PersonRow]:
             )
         )
         made = [person]
-        for sender, own_name, left_out in senders[1:]:
+        together = [sender for sender in senders[1:] if sender[1] in names and sender[1] != name]
+        unknown = set(names) - {own_name for _, own_name, _ in together}
+        if unknown:
+            aliases = ", ".join(sorted({own_name for _, own_name, _ in senders} - {name}))
+            raise StudioError(
+                f'"{min(unknown)}" is no alias of {name}.', f"There are: {aliases}." if aliases else ""
+            )
+        for part in [together] if names else [[sender] for sender in senders[1:]]:
             cursor = await connection.execute(
-                "INSERT INTO people (name, left_out) VALUES (?, ?)", (own_name, left_out)
+                "INSERT INTO people (name, left_out) VALUES (?, ?)", (part[0][1], part[0][2])
             )
             made.append(cursor.lastrowid or 0)
-            await connection.execute("UPDATE senders SET person = ? WHERE id = ?", (made[-1], sender))
+            await connection.executemany(
+                "UPDATE senders SET person = ? WHERE id = ?", [(made[-1], sender) for sender, _, _ in part]
+            )
         await connection.execute(MARK_OWNERS)
     marks = ", ".join("?" * len(made))
     return await studio.rows(_person, f"{PERSON} WHERE p.id IN ({marks}) {GROUPED}", made)
@@ -140,6 +164,7 @@ async def _require(connection: aiosqlite.Connection, person: int) -> tuple[str, 
     return rows[0][0], bool(rows[0][1])
 
 
+_ids = msgspec.json.Decoder(tuple[int, ...])
 _names = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -156,7 +181,9 @@ def _person(
     is_owner: int,
     is_ai: int,
     left_out: int,
+    out_of: str,
 ) -> PersonRow:
     role: Literal["ai", "user", "left out"] = "ai" if is_ai else "left out" if left_out else "user"
     names = _names.decode(aliases), _names.decode(sources)
-    return PersonRow(id, name, *names, messages, words, first, last, sample, bool(is_owner), role)
+    some = _ids.decode(out_of) if out_of != "[]" else ()
+    return PersonRow(id, name, *names, messages, words, first, last, sample, bool(is_owner), role, some)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -30,9 +30,17 @@ SELECT c.id, c.title, source.name, c.is_group, c.section, c.messages, c.first, c
     SELECT json_group_array(name) FROM (
         SELECT p.name, min(x.place) AS place FROM participants x
         JOIN senders s ON s.id = x.sender JOIN people p ON p.id = s.person
-        WHERE x.conversation = c.id GROUP BY p.id ORDER BY place))
+        WHERE x.conversation = c.id GROUP BY p.id ORDER BY place)),
+    c.left_out, (
+    SELECT json_group_array(json_array(id, name)) FROM (
+        SELECT DISTINCT p.id, p.name FROM participants x
+        JOIN senders s ON s.id = x.sender JOIN people p ON p.id = s.person
+        WHERE x.conversation = c.id AND x.left_out ORDER BY p.name))
 FROM conversations c JOIN sources source ON source.id = c.source
 """
+WITH = (
+    "c.id IN (SELECT x.conversation FROM senders s JOIN participants x ON x.sender = s.id WHERE s.person = ?)"
+)
 MESSAGE = (
     "m.id, m.conversation, p.name, p.id, m.time, m.text, m.kind, m.reactions, m.attachments,"
     " m.reply_to, m.edited, p.is_owner, m.edits,"
@@ -66,10 +74,19 @@ async def counts(studio: Studio) -> Counts:
 
 
 async def conversations(
-    studio: Studio, *, search: str | None = None, source: str | None = None, order: Order = "newest"
+    studio: Studio,
+    *,
+    search: str | None = None,
+    source: str | None = None,
+    person: int | None = None,
+    order: Order = "newest",
 ) -> list[ConversationRow]:
-    """The conversations of `source` (every source if None) whose title, people or speech hold `search`."""
+    """The conversations of `source`, with `person` (of and with all if None), whose title, people or
+    speech hold `search`."""
     conditions, parameters = ["true"], list[Any]()
+    if person is not None:
+        conditions.append(WITH)
+        parameters.append(person)
     if source is not None:
         conditions.append("source.name = ?")
         parameters.append(source)
@@ -86,6 +103,24 @@ async def conversations(
         parameters += [like, *values, like, like]
     sql = f"{CONVERSATION} WHERE {' AND '.join(conditions)} ORDER BY {ORDERS[order]}"
     return await studio.rows(_conversation, sql, parameters)
+
+
+async def newest_with(studio: Studio, people: Sequence[int], *, limit: int) -> list[int]:
+    """Ids of the conversations in which all of `people` take part and none of them is left out, the
+    direct ones first, then the newest. Reads no message."""
+    first, *others = people
+    also = (
+        " AND c.id IN (SELECT y.conversation FROM senders t JOIN participants y ON y.sender = t.id"
+        " WHERE t.person = ? AND NOT y.left_out)"
+    ) * len(others)
+    return await studio.rows(
+        int,
+        "SELECT c.id FROM senders s JOIN participants x ON x.sender = s.id"
+        " JOIN conversations c ON c.id = x.conversation"
+        f" WHERE s.person = ? AND NOT x.left_out AND NOT c.left_out AND c.messages{also}"
+        " GROUP BY c.id ORDER BY c.is_group, c.last DESC LIMIT ?",
+        (first, *others, limit),
+    )
 
 
 async def conversation(studio: Studio, id: int) -> ConversationRow:
@@ -169,7 +204,7 @@ async def place_at(studio: Studio, conversation: int, time: int) -> int:
 async def dialogues(studio: Studio) -> AsyncIterator[Dialogue]:
     """Every conversation with all its messages in spoken order, the oldest import first.
 
-    Left-out people's messages are among them: PersonRow.role says whose those are.
+    What is left out is among them: PersonRow.role, ConversationRow.left_out and .without say what that is.
     """
     for row in await studio.rows(_conversation, f"{CONVERSATION} ORDER BY c.id"):
         yield Dialogue(row, await messages(studio, row.id))
@@ -181,6 +216,7 @@ def _integer(value: int) -> int:
 
 
 _edits = msgspec.json.Decoder(tuple[Edit, ...])
+_people = msgspec.json.Decoder(tuple[tuple[int, str], ...])
 _names = msgspec.json.Decoder(tuple[str, ...])
 _reactions = msgspec.json.Decoder(tuple[Reaction, ...])
 _attachments = msgspec.json.Decoder(tuple[Attachment, ...])
@@ -197,9 +233,22 @@ def _conversation(
     first: int | None,
     last: int | None,
     people: str,
+    left_out: int,
+    without: str,
 ) -> ConversationRow:
-    kind: Literal["direct", "group"] = "group" if is_group else "direct"
-    return ConversationRow(id, title, source, kind, section, _names.decode(people), messages, first, last)
+    return ConversationRow(
+        id,
+        title,
+        source,
+        "group" if is_group else "direct",
+        section,
+        _names.decode(people),
+        messages,
+        first,
+        last,
+        bool(left_out),
+        _people.decode(without) if without != "[]" else (),
+    )
 
 
 def message_row(

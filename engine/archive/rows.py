@@ -36,7 +36,11 @@ class ImportRow(msgspec.Struct, frozen=True):
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
-    """people: everybody in it, the owner too. first, last: None where it has no messages."""
+    """people: everybody in it, the owner too. first, last: None where it has no messages.
+
+    left_out: nothing of it goes into a dataset. without: the people, (PersonRow.id, name), of whom
+    nothing does.
+    """
 
     id: int
     title: str
@@ -47,6 +51,8 @@ class ConversationRow(msgspec.Struct, frozen=True):
     messages: int
     first: int | None = None
     last: int | None = None
+    left_out: bool = False
+    without: tuple[tuple[int, str], ...] = ()
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -78,7 +84,8 @@ class MessageRow(msgspec.Struct, frozen=True):
 
 class PersonRow(msgspec.Struct, frozen=True):
     """aliases: the names of the joined senders other than `name`. words: in speech only.
-    sample: a line of theirs, "" where they never spoke. messages: of every kind."""
+    sample: a line of theirs, "" where they never spoke. messages: of every kind.
+    out_of: ids of the conversations in which they alone are left out."""
 
     id: int
     name: str
@@ -91,6 +98,7 @@ class PersonRow(msgspec.Struct, frozen=True):
     sample: str
     is_owner: bool
     role: Literal["ai", "user", "left out"]
+    out_of: tuple[int, ...] = ()
 
 
 class Hit(msgspec.Struct, frozen=True):

@@ -195,5 +195,18 @@ EDITS = "ALTER TABLE messages ADD COLUMN edits TEXT"
 # 1 once the user was asked whose export it is: that is asked only once.
 ASKED = "ALTER TABLE sources ADD COLUMN asked INTEGER NOT NULL DEFAULT 0"
 
+# What goes into no dataset: whole conversations, and people in one conversation alone. `different`:
+# senders of whom somebody said that they are two people, the lower id first.
+CHOICES = """
+ALTER TABLE conversations ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE participants ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX participants_sender ON participants (sender, left_out);
+CREATE TABLE different (
+    sender INTEGER NOT NULL REFERENCES senders (id),
+    other INTEGER NOT NULL REFERENCES senders (id),
+    PRIMARY KEY (sender, other)
+) WITHOUT ROWID
+"""
+
 # Statements are told apart by semicolons: none may stand inside one (no triggers, no such literals).
-MIGRATIONS: tuple[str, ...] = (FIRST, IMPORTS, EDITS, ASKED)
+MIGRATIONS: tuple[str, ...] = (FIRST, IMPORTS, EDITS, ASKED, CHOICES)

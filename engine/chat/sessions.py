@@ -16,13 +16,14 @@ async def chat_sessions(studio: Studio, ai: int | None = None) -> AsyncIterator[
     """Every conversation as a ChatSession, as LangChain's own loaders give them, but in spoken order.
 
     ai: the id of the person whose messages become AIMessage; everybody else's are HumanMessage, and
-    so are all with None. Only speech, without people who are left out. In additional_kwargs: sender,
+    so are all with None. Only speech, without who and what is left out. In additional_kwargs: sender,
     message_time (UTC ms) and message_time_as_datetime (aware).
     """
     from langchain_core.messages import AIMessage, HumanMessage
 
     left_out = {row.id for row in await people.people(studio) if row.role == "left out"}
     async for dialogue in reading.dialogues(studio):
+        without = left_out.union(person for person, _ in dialogue.conversation.without)
         messages = [
             (AIMessage if row.person == ai else HumanMessage)(
                 content=row.text,
@@ -33,7 +34,7 @@ async def chat_sessions(studio: Studio, ai: int | None = None) -> AsyncIterator[
                 },
             )
             for row in dialogue.messages
-            if row.kind is Kind.SPEECH and row.person not in left_out
+            if row.kind is Kind.SPEECH and row.person not in without
         ]
-        if messages:
+        if messages and not dialogue.conversation.left_out:
             yield {"messages": messages}

@@ -136,25 +136,43 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--search", metavar="TEXT", help="messages that contain these words")
     command.add_argument("--source", metavar="NAME", help="only this source")
 
+    command.set_defaults(action=None)
+    actions = command.add_subparsers(metavar="ACTION", parser_class=Parser)
+    for name, help_ in (
+        ("leave-out", "leave a conversation out of every dataset"),
+        ("take-in", "take a conversation into the datasets again"),
+    ):
+        action = actions.add_parser(name, parents=[common], help=help_, description=help_)
+        action.add_argument("conversation", metavar="CONVERSATION", help="its number or title")
+        action.set_defaults(action=name)
+
     command = add("show", "browsing", "show", "print one conversation")
     command.add_argument("conversation", metavar="CONVERSATION", help="its number or title")
     command.add_argument("--around", type=_positive, metavar="MESSAGE", help="only lines around this one")
 
-    command = add("senders", "browsing", "senders", "list people; join and split their aliases")
+    command = add("senders", "senders", "senders", "list people; join and split them; leave them out")
     command.set_defaults(action=None)
     actions = command.add_subparsers(metavar="ACTION", parser_class=Parser)
-    action = actions.add_parser("join", parents=[common], help="two names, one person")
-    action.add_argument("names", nargs=2, metavar="NAME")
-    action.set_defaults(action="join")
-    action = actions.add_parser("split", parents=[common], help="take a person's aliases apart")
-    action.add_argument("names", nargs=1, metavar="NAME")
-    action.set_defaults(action="split")
-    action = actions.add_parser("ai", parents=[common], help="choose the AI sender")
-    action.add_argument("names", nargs=1, metavar="NAME")
-    action.set_defaults(action="ai")
-    action = actions.add_parser("me", parents=[common], help="say who you are in your exports")
-    action.add_argument("names", nargs=1, metavar="NAME")
-    action.set_defaults(action="me")
+
+    def on_people(name: str, help_: str, count: int | str, metavar: str | tuple[str, ...] = "NAME") -> Parser:
+        action = actions.add_parser(name, parents=[common], help=help_, description=help_)
+        if count:
+            action.add_argument("names", nargs=count, metavar=metavar)
+        action.set_defaults(action=name)
+        return action
+
+    on_people("join", "two names, one person: the first one's name stays", 2)
+    on_people("split", "take all aliases of a person apart, or only some", "+", ("NAME", "ALIAS"))
+    on_people("same", "who may be the same person", 0)
+    on_people("different", "two people are not the same: never ask again", 2)
+    on_people("ai", "choose the AI sender", 1)
+    on_people("me", "say who you are in your exports", 1)
+    for name, help_ in (
+        ("leave-out", "leave a person out of every dataset"),
+        ("take-in", "take a person into the datasets again"),
+    ):
+        action = on_people(name, help_, 1)
+        action.add_argument("--in", dest="there", metavar="CONVERSATION", help="only in this conversation")
 
     def recipe_options(command: argparse.ArgumentParser) -> None:
         command.add_argument("--ai", metavar="NAME", help="whose messages the model shall learn")

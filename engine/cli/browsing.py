@@ -1,4 +1,4 @@
-"""understudy conversations, show and senders: look at what was imported."""
+"""understudy conversations and show: look at what was imported."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ import difflib
 from datetime import datetime
 from typing import Any
 
-from engine.archive import (
-    MessageRow,
-    PersonRow,
-    Studio,
-    owners,
-    people,
-    query,
-    reading,
-    searching,
-)
+from engine.archive import ConversationRow, MessageRow, Studio, leaving_out, query, reading, searching
 from engine.cli.opening import existing_studio
 from engine.cli.output import day, emit, minute, number, out, plural, say, short, table
 from engine.conversation import Kind, iso
@@ -25,6 +16,8 @@ from engine.errors import StudioError
 
 async def conversations(args: argparse.Namespace) -> int:
     async with await existing_studio(args) as studio:
+        if args.action:
+            return await _leave_out(studio, args.conversation, args.action == "leave-out")
         if args.search:
             return await _search(args, studio)
         rows = await reading.conversations(studio, source=args.source)
@@ -44,17 +37,45 @@ async def conversations(args: argparse.Namespace) -> int:
                         "messages": row.messages,
                         "first": iso(row.first) if row.first is not None else None,
                         "last": iso(row.last) if row.last is not None else None,
+                        "left_out": row.left_out,
+                        "without": [name for _, name in row.without],
                     }
                 )
             return 0
         table(
             [
-                (row.id, row.title, row.source, number(row.messages), day(row.first), day(row.last))
+                (
+                    row.id,
+                    row.title,
+                    row.source,
+                    number(row.messages),
+                    day(row.first),
+                    day(row.last),
+                    left_out(row),
+                )
                 for row in rows
             ],
             right=(0, 3),
         )
         say(f"{plural(len(rows), 'conversation')}. `understudy show NUMBER` prints one.")
+    return 0
+
+
+def left_out(row: ConversationRow) -> str:
+    """What of it goes into no dataset, in words."""
+    return (
+        "left out"
+        if row.left_out
+        else f"without {', '.join(name for _, name in row.without)}" * bool(row.without)
+    )
+
+
+async def _leave_out(studio: Studio, given: str, out: bool) -> int:
+    row = await reading.conversation(studio, await find_conversation(studio, given))
+    await leaving_out.leave_out_conversation(studio, row.id, out)
+    way_back = f"`understudy conversations {'take-in' if out else 'leave-out'} {row.id}` takes it back."
+    said = "is left out of every dataset." if out else "is in the datasets again."
+    say(f"{short(row.title) or row.id} {said} {way_back}")
     return 0
 
 
@@ -79,7 +100,7 @@ async def _search(args: argparse.Namespace, studio: Studio) -> int:
 
 async def show(args: argparse.Namespace) -> int:
     async with await existing_studio(args) as studio:
-        conversation = await _conversation(studio, args.conversation)
+        conversation = await find_conversation(studio, args.conversation)
         messages = await reading.messages(studio, conversation, around=args.around)
         for message in messages:
             if args.json:
@@ -116,7 +137,8 @@ def _message(message: MessageRow) -> dict[str, Any]:
     }
 
 
-async def _conversation(studio: Studio, given: str) -> int:
+async def find_conversation(studio: Studio, given: str) -> int:
+    """The id of the conversation of this number or title. StudioError where there is none, or more."""
     if given.isdecimal() and len(given) < 19:  # more digits than any number of ours
         return (await reading.conversation(studio, int(given))).id
     rows = await reading.conversations(studio)
@@ -129,63 +151,3 @@ async def _conversation(studio: Studio, given: str) -> int:
     near = difflib.get_close_matches(given, [row.title for row in rows], n=3, cutoff=0.4)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`understudy conversations` lists them all."
     raise StudioError(f'No conversation is called "{given}".', hint)
-
-
-async def senders(args: argparse.Namespace) -> int:
-    async with await existing_studio(args) as studio:
-        if args.action == "join":
-            keep, other = [await people.find_person(studio, name) for name in args.names]
-            await people.join(studio, keep.id, other.id)
-            say(f"{other.name} is now one person with {keep.name}.")
-        elif args.action == "split":
-            person = await people.find_person(studio, args.names[0])
-            parts = await people.split(studio, person.id)
-            if len(parts) < 2:
-                raise StudioError(f"{person.name} has no aliases to take apart.")
-            say(f"{person.name} is now {number(len(parts))} people.")
-        elif args.action == "ai":
-            person = await people.find_person(studio, args.names[0])
-            await people.set_ai(studio, person.id)
-            say(f"{person.name} is the AI sender.")
-        elif args.action == "me":
-            person = await people.find_person(studio, args.names[0])
-            await owners.become(studio, person.id)
-            say(f"You are {person.name} in {' and '.join(person.sources)}.")
-        else:
-            _print_people(args, await people.people(studio))
-    return 0
-
-
-def _print_people(args: argparse.Namespace, rows: list[PersonRow]) -> None:
-    if args.json:
-        for row in rows:
-            emit(
-                {
-                    "id": row.id,
-                    "name": row.name,
-                    "aliases": list(row.aliases),
-                    "sources": list(row.sources),
-                    "messages": row.messages,
-                    "words": row.words,
-                    "first": iso(row.first) if row.first is not None else None,
-                    "last": iso(row.last) if row.last is not None else None,
-                    "role": row.role,
-                    "owner": row.is_owner,
-                }
-            )
-        return
-    table(
-        [
-            (
-                row.name + (" (me)" if row.is_owner else ""),
-                number(row.messages),
-                " ".join(row.sources),
-                day(row.first),
-                day(row.last),
-                {"ai": "AI", "user": ""}.get(row.role, row.role),
-            )
-            for row in rows
-        ],
-        right=(1,),
-    )
-    say(f'{number(len(rows))} people. `understudy chunks --ai "NAME"` cuts chunks for one of them.')

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from engine.archive.rows import Dialogue
 from engine.dataset import langchain, studio
-from engine.dataset.cast import Cast
+from engine.dataset.cast import CONVERSATION_LEFT_OUT, Cast
 from engine.dataset.chunks import Chunk, Dataset, dataset_of
 from engine.dataset.recipe import Recipe
 from engine.dataset.sessions import Session, sessions
@@ -24,11 +24,15 @@ class Building:
         self._dropped: Counter[str] = Counter()
 
     def add(self, dialogue: Dialogue) -> None:
+        if dialogue.conversation.left_out:
+            self._dropped[CONVERSATION_LEFT_OUT] += len(dialogue.messages)
+            return
+        cast = self.cast.within(dialogue.conversation)
         if self.recipe.preset == "langchain":
-            chunks, dropped = langchain.chunks(dialogue, self.recipe, self.cast)
+            chunks, dropped = langchain.chunks(dialogue, self.recipe, cast)
             self._chunks += chunks
         else:
-            some, dropped = sessions(dialogue, self.recipe, self.cast)
+            some, dropped = sessions(dialogue, self.recipe, cast)
             self._sessions += some
         self._dropped += dropped
 
@@ -48,7 +52,8 @@ def build(
 ) -> Dataset:
     """The dataset that a recipe makes of the dialogues, with `ai_person` (PersonRow.id) as assistant.
 
-    left_out: persons of whom nothing goes into any chunk. The same input gives the same id. Where
+    left_out: persons of whom nothing goes into any chunk; what a conversation leaves out itself stays
+    out too. The same input gives the same id. Where
     nothing can be learned the dataset has no chunks, and `dropped` says why.
     """
     building = Building(recipe, Cast(ai_person, ai_name, left_out))

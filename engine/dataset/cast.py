@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.archive.rows import MessageRow
+from engine.archive.rows import ConversationRow, MessageRow
 
 NOT_SPEECH = "not speech"
 EMPTY = "empty"
 LEFT_OUT = "of people left out"
+CONVERSATION_LEFT_OUT = "of conversations left out"
 GROUP = "in group conversations"
 AI_NEVER_SPEAKS = "in conversations without the AI sender"
 AI_SILENT = "in sessions without the AI sender"
@@ -25,6 +26,11 @@ class Cast(msgspec.Struct, frozen=True):
     ai: int
     name: str
     left_out: frozenset[int] = frozenset()
+
+    def within(self, conversation: ConversationRow) -> Cast:
+        """The cast of one conversation, in which more people may be left out."""
+        without = frozenset(person for person, _ in conversation.without)
+        return msgspec.structs.replace(self, left_out=self.left_out | without) if without else self
 
     def is_ai(self, row: MessageRow) -> bool:
         return row.person == self.ai

@@ -7,7 +7,7 @@ import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
 
-from engine.archive import open_studio, people
+from engine.archive import open_studio, people, reading
 from engine.archive.rows import ConversationRow
 from engine.conversation import Attachment, AttachmentKind, Conversation, Kind, Message, Sender
 from tui.app import UnderstudyApp
@@ -299,3 +299,37 @@ async def test_copying_says_where_to(studio: Path) -> None:
         assert "Sent to the terminal's clipboard." in shown.splitlines()[-1]
         assert app.clipboard == "are you even awake"
         assert "? keys" in (await press(pilot, "j")).splitlines()[-1]
+
+
+async def test_a_conversation_is_left_out_by_word_and_comes_back(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "x")
+        assert "Hare is left out of every chunk. x takes it in again." in shown.splitlines()[-1]
+        assert " ▸ Hare left out" in shown
+        assert "│ Hare · Messenger · 60 messages · left out · Aug 2023" in shown
+        async with await open_studio(studio) as archive:
+            assert [row.left_out for row in await reading.conversations(archive)] == [True, False]
+        shown = await press(pilot, "x")
+        assert "Hare is in again." in shown.splitlines()[-1] and "left out" not in shown
+
+
+async def test_somebody_is_left_out_in_one_conversation(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "j", "X")
+        assert "Leave out in Race committee, or take in again" in shown
+        await press(pilot, *["up"] * 5)
+        await press(pilot, "enter")
+        async with await open_studio(studio) as archive:
+            [row] = [row for row in await reading.conversations(archive) if row.without]
+        [(_, name)] = row.without
+        assert "Race committee (4) 1 out" in text(app)
+        assert f"24 messages · 4 people · without {name}" in await press(pilot, "enter")
+        shown = await press(pilot, "X")
+        assert "left out here" in shown
+        shown = await press(pilot, "enter")
+        assert f"{name} is in again in Race committee." in shown.splitlines()[-1]
+        assert "without" not in shown

@@ -6,10 +6,12 @@ import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
 
-from engine.archive import ingest, open_studio, people
+from engine.archive import ingest, open_studio, people, suggestions
 from engine.conversation import Conversation, Message, Sender
 from engine.importers.report import ImportReport
 from tui.app import UnderstudyApp
+from tui.screens.senders.pane import SendersPane
+from tui.screens.senders.preview import PreviewView
 from tui.screens.senders.table import People
 
 
@@ -43,9 +45,9 @@ async def everybody(path: Path) -> list[tuple[str, str, int]]:
 @pytest.mark.parametrize(
     ("size", "columns"),
     [
-        ((80, 24), ["person", "messages", "words", "sources", "last", "role"]),
-        ((120, 36), ["person", "messages", "words", "last", "role"]),
-        ((160, 48), ["person", "messages", "words", "sources", "first", "last", "role"]),
+        ((80, 24), ["person", "messages", "words", "share", "sources", "last", "role"]),
+        ((120, 36), ["person", "messages", "words", "share", "last", "role"]),
+        ((160, 48), ["person", "messages", "words", "share", "sources", "first", "last", "role"]),
     ],
 )
 async def test_columns_give_way_and_stand_above_their_cells(
@@ -61,6 +63,8 @@ async def test_columns_give_way_and_stand_above_their_cells(
         assert first.split()[:3] == ["Tortoise", "(me)", "37"]
         assert heading.index("role") == first.index("user")
         assert heading.index("messages") + len("messages") == first.index("37") + 2
+        assert heading.index("share") + len("share") == first.index("43.0 %") + len("43.0 %")
+        assert "share of 86 messages" in text(app)
 
 
 async def test_making_the_ai_sender_shows_word_and_glyph_and_the_next_chunk(studio: Path) -> None:
@@ -133,15 +137,194 @@ async def test_namesakes_in_two_sources_are_asked_about(studio: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         shown = await press(pilot, "2")
-        assert "same person?  Hare · Messenger and iMessage" in shown
+        assert "same person?  Hare (Messenger) · Hare (iMessage)" in shown and "same name" in shown
+        assert await everybody(studio) == before, "nobody is joined by a suggestion"
         shown = await press(pilot, "y")
         assert "same person?" not in shown
         assert ("Hare", "user", 31) in await everybody(studio)
         shown = await press(pilot, "u")
         assert await everybody(studio) == before
         assert "same person?" in shown
-        assert "same person?" not in await press(pilot, "n")
-        assert await everybody(studio) == before
+
+
+async def test_a_no_is_remembered_until_it_is_taken_back(studio: Path) -> None:
+    before = await everybody(studio)
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        shown = await press(pilot, "n")
+        assert "same person?" not in shown and "are two people. u takes it back." in shown
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert "same person?" not in await press(pilot, "2")
+    async with await open_studio(studio) as archive:
+        [one, other] = [row.id for row in await people.people(archive) if row.name == "Hare"]
+        await suggestions.call_different(archive, one, other, False)
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert "same person?" in await press(pilot, "2")
+        await press(pilot, "n")
+        assert "same person?" in await press(pilot, "u")
+    assert await everybody(studio) == before
+
+
+async def test_a_number_is_asked_about_in_short_and_keeps_its_name(tmp_path: Path) -> None:
+    path = await studio_builder.build(tmp_path / "studio.db")
+    number = Sender("+15550100042", "+1 555 010 0042")
+    me = Sender("me", "Tortoise", is_owner=True)
+    for source, sender in (("phone", number), ("tablet", Sender("5550100042", "Badger"))):
+        said = [Message(str(n), sender.key, studio_builder.START + n, f"dig {n}") for n in range(3)]
+        async with await open_studio(path) as archive:
+            await ingest.ingest(
+                archive,
+                source=source,
+                importer="imessage",
+                path="/chat.db",
+                conversations=iter([Conversation("c", "", (sender, me), said)]),
+                report=ImportReport(),
+                owner="Tortoise",
+            )
+    app = UnderstudyApp(path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "2")
+        assert "same person?  Badger (tablet) · +1555…42 (phone)" in shown and "same number" in shown
+        await press(pilot, "y")
+        assert ("Badger", "user", 6) in await everybody(path)
+
+
+async def test_changes_are_taken_back_one_by_one_after_leaving_the_pane(studio: Path) -> None:
+    before = await everybody(studio)
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "a")
+        table = app.screen.query_one(People)
+        table.move_to([person.name for person in table.people].index("Owl"))
+        await press(pilot, "x")
+        await press(pilot, "y")
+        table.move_to([person.name for person in table.people].index("Hare"))
+        await press(pilot, "S")
+        changed = await everybody(studio)
+        assert {("Owl", "left out", 6), ("Tortoise", "ai", 37)} <= set(changed) and changed != before
+        await press(pilot, "1", "3", "2")
+        said = [(await press(pilot, "u")).splitlines()[-1] for _ in range(4)]
+        assert [one.strip() for one in said] == [
+            "Taken back: Hare is split.",
+            "Taken back: Hare is one person.",
+            "Taken back: Owl is left out of every chunk.",
+            "Taken back: Tortoise is the AI sender.",
+        ]
+    assert await everybody(studio) == before
+
+
+async def test_a_person_is_left_out_in_one_conversation_and_back_in(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "a")
+        table = app.screen.query_one(People)
+        table.move_to([person.name for person in table.people].index("Owl"))
+        shown = await press(pilot, "X")
+        assert "Leave Owl out in" in shown and "Race committee" in shown
+        shown = await press(pilot, "enter")
+        assert "Owl is left out in Race committee. u takes it back." in shown
+        line = next(row for row in shown.splitlines() if row.startswith("   Owl"))
+        assert line.partition("│")[0].split()[-3:] == ["out", "in", "1"]
+        assert "left out" in await press(pilot, "X")
+        shown = await press(pilot, "escape", "1")
+        assert "Race committee (4) 1 out" in shown
+        shown = await press(pilot, "2", "u")
+        assert "out in 1" not in shown
+
+
+async def test_the_preview_follows_the_bar_and_the_roles(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "a")
+        shown = await press(pilot, "j")
+        assert "With Tortoise as the AI sender, the next chunk with Hare reads" in shown
+        assert "talking with Hare" in shown
+        shown = await press(pilot, "x")
+        assert "Hare is left out" in shown and "x takes them in again" in shown and "▌ assistant" not in shown
+        shown = await press(pilot, "x")
+        assert "▌ assistant" in shown
+        table = app.screen.query_one(People)
+        table.move_to([person.name for person in table.people].index("Owl"))
+        await settled(pilot)
+        assert "None: 24 messages in group conversations." in text(app)
+
+
+async def test_only_the_last_place_of_a_moving_bar_is_looked_at(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "a")
+        seen: list[str] = []
+        pane = app.screen
+        assert isinstance(pane, SendersPane)
+        view = pane.query_one(PreviewView)
+        show = view.show
+        view.show = lambda shown: (seen.append(shown.head), show(shown))[1]  # type: ignore[method-assign]
+        await press(pilot, "j", "j", "j", "k", "k")
+        assert len(seen) == 1 and "with Hare" in seen[0]
+
+
+async def test_the_preview_at_80_columns_is_one_key_away(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "2")
+        assert "z next chunk" in shown and "assistant" not in shown
+        assert "▌ assistant" in await press(pilot, "z")
+        shown = await press(pilot, "escape")
+        assert "person " in shown and "assistant" not in shown
+
+
+async def test_a_name_is_found_as_it_is_typed(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        table = app.screen.query_one(People)
+        table.move_to([person.name for person in table.people].index("Fox"))
+        await press(pilot, "space")
+        shown = await press(pilot, "slash", "o", "w")
+        assert [person.name for person in table.people] == ["Owl"]
+        assert "1 person of 6 · 1 marked" in shown and "share of 86 me" in shown
+        shown = await press(pilot, "x")
+        assert "Nobody is called that." in shown
+        await press(pilot, "enter")
+        for key in ("a", "x", "X", "S", "J", "space"):
+            await press(pilot, key)
+        shown = await press(pilot, "slash", "o", "w", "enter", "J")
+        assert "Fox and Owl are one person." in shown.splitlines()[-1]
+        assert "Owl (+1)" in shown
+        shown = await press(pilot, "escape")
+        assert "5 people" in shown and "find a name" not in shown
+        assert ("Owl", "user", 12) in await everybody(studio)
+
+
+async def test_the_order(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2", "j")
+        table = app.screen.query_one(People)
+        assert table.current is not None
+        under = table.current.id
+        assert "last heard first" in await press(pilot, "s")
+        assert [person.last for person in table.people] == sorted(
+            (person.last for person in table.people), reverse=True
+        )
+        assert "by name" in await press(pilot, "s")
+        assert [person.name for person in table.people] == ["Fox", "Hare", "Hare", "Mole", "Owl", "Tortoise"]
+        assert table.current.id == under, "the bar stays on the person"
+        assert "most messages first" in await press(pilot, "s")
 
 
 async def test_the_suggestion_waits_while_people_are_marked(studio: Path) -> None:
@@ -186,6 +369,6 @@ async def test_nobody_yet(tmp_path: Path) -> None:
         shown = await press(pilot, "2")
         assert "Nobody has written anything yet." in shown
         assert "make AI" not in shown
-        for key in ("a", "x", "space", "J", "S", "u", "y", "n", "enter"):
+        for key in ("a", "x", "X", "s", "z", "space", "J", "S", "u", "y", "n", "enter"):
             await press(pilot, key)
         assert app.is_running

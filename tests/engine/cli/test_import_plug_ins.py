@@ -11,7 +11,7 @@ from pseudo_terminal import PseudoTerminal
 from real_command import COMMAND, environment, understudy
 
 from engine import samples
-from engine.archive import open_studio, people
+from engine.archive import leaving_out, open_studio, people, reading
 from engine.archive.studio import connect
 from engine.chat.sessions import chat_sessions
 from engine.importers.langchain_loader import LangChainImporter, milliseconds
@@ -187,7 +187,17 @@ async def test_conversations_come_out_as_chat_sessions_and_in_again(tmp_path: Pa
         owl = await people.find_person(studio, "Owl")
         await people.leave_out(studio, owl.id, True)
         fewer = [session async for session in chat_sessions(studio)]
-    assert len(sessions) == 2
+        [race] = [row for row in await reading.conversations(studio) if row.kind == "group"]
+        fox = await people.find_person(studio, "Fox")
+        await leaving_out.leave_out_there(studio, fox.id, race.id, True)
+        without = {
+            message.additional_kwargs["sender"]
+            async for session in chat_sessions(studio)
+            for message in session["messages"]
+        }
+        await leaving_out.leave_out_conversation(studio, race.id, True)
+        left = [session async for session in chat_sessions(studio)]
+    assert len(sessions) == 2 and without == {"Hare", "Tortoise", "Mole"} and len(left) == 1
     rows = [message for session in sessions for message in session["messages"]]
     assert {message.additional_kwargs["sender"] for message in rows if isinstance(message, AIMessage)} == {
         "Tortoise"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from engine.archive import datasets, people
+from engine.archive import datasets, people, reading
 from engine.archive.ingest import ingest
+from engine.archive.leaving_out import leave_out_conversation, leave_out_there
 from engine.archive.studio import open_studio
 from engine.conversation import Conversation, Message, Sender
 from engine.dataset.chunks import Dataset
@@ -87,6 +88,35 @@ async def test_people_left_out_stay_out(studio) -> None:
     assert {chunk.title for chunk in dataset.chunks} == {"thread 1", "thread 3"}
     assert dataset.dropped["of people left out"] == 40
     assert dataset.dropped["in sessions where only the AI sender speaks"] == 30
+
+
+@pytest.mark.parametrize("recipe", [Recipe(groups=True), preset("langchain")], ids=["studio", "langchain"])
+async def test_conversations_left_out_stay_out(studio, recipe: Recipe) -> None:
+    first, *_ = await reading.conversations(studio, order="title")
+    everything = await made(studio, recipe)
+    assert first.id in {chunk.conversation for chunk in everything.chunks}
+    await leave_out_conversation(studio, first.id, True)
+    dataset = await made(studio, recipe)
+    assert {chunk.conversation for chunk in dataset.chunks} == {
+        chunk.conversation for chunk in everything.chunks
+    } - {first.id}
+    assert dataset.dropped["of conversations left out"] == first.messages
+    await leave_out_conversation(studio, first.id, False)
+    assert await made(studio, recipe) == everything
+
+
+@pytest.mark.parametrize("recipe", [Recipe(groups=True), preset("langchain")], ids=["studio", "langchain"])
+async def test_a_person_left_out_in_one_conversation_stays_in_the_others(studio, recipe: Recipe) -> None:
+    hare = await people.find_person(studio, "Hare")
+    here, _, other = await reading.conversations(studio, person=hare.id, order="title")
+    everything = await made(studio, recipe)
+    assert {here.id, other.id} <= {chunk.conversation for chunk in everything.chunks}
+    await leave_out_there(studio, hare.id, here.id, True)
+    dataset = await made(studio, recipe)
+    heard = {chunk.conversation for chunk in dataset.chunks for turn in chunk.turns if turn.sender == "Hare"}
+    assert other.id in heard and here.id not in heard
+    theirs = sum(row.person == hare.id for row in await reading.messages(studio, here.id))
+    assert dataset.dropped["of people left out"] == theirs > 0
 
 
 async def test_a_person_left_out_is_no_ai_sender(studio) -> None:

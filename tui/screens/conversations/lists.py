@@ -47,6 +47,7 @@ class ConversationList(LineList):
         aside = f" ({len(row.people)})" if row.kind == "group" else ""
         if row.section not in ("", "inbox"):
             aside += f" {safe_line(row.section)}"
+        aside += " left out" if row.left_out else f" {len(row.without)} out" if row.without else ""
         if self.titles[row.title.casefold()] > 1:
             aside += f" · {safe_line(row.source)}"
         room = width - 3 - 7 - 10

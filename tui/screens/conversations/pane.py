@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 from tui.actions import bindings
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
+from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import FIELDS, Narrowed, choices, keeps, words
 from tui.screens.conversations.narrowing import Field as NarrowingField
@@ -89,10 +90,18 @@ class ConversationsPane(Pane):
 
     @dataclass
     class Asked(Message):
-        """The people of a conversation are known: ask who shall be the AI sender."""
+        """The people of a conversation are known: ask who shall be the AI sender, or be left out here."""
 
         people: Sequence[PersonRow]
         preferred: int
+        leave_out_of: ConversationRow | None = None
+
+    @dataclass
+    class Said(Message):
+        """A change was made."""
+
+        what: str
+        hint: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,19 +184,24 @@ class ConversationsPane(Pane):
 
         self.post_message(self.Show(row, await reading.place_at(studio, row.id, time)))
 
-    async def _people_of(self, row: ConversationRow, preferred: int) -> None:
+    async def _people_of(self, row: ConversationRow, preferred: int, leave_out: bool = False) -> None:
         studio = await self.studio_app.studio()
         from engine.archive import people
 
-        names = set(row.people)
-        found = [person for person in await people.people(studio) if names & {person.name, *person.aliases}]
-        self.post_message(self.Asked(found, preferred))
+        found = await people.people(studio, row.id)
+        self.post_message(self.Asked(found, preferred, row if leave_out else None))
 
     async def _set_ai(self, person: PersonRow) -> None:
         studio = await self.studio_app.studio()
         from engine.archive import people
 
         await people.set_ai(studio, person.id)
+        self.studio_app.touched()
+        await self._load(self.studio_app.edition)
+
+    async def _leave_out(self, row: ConversationRow, person: PersonRow | None = None) -> None:
+        studio = await self.studio_app.studio()
+        self.post_message(self.Said(*await leave_out(studio, row, person)))
         self.studio_app.touched()
         await self._load(self.studio_app.edition)
 
@@ -200,6 +214,9 @@ class ConversationsPane(Pane):
             event.counts,
             event.ai,
         )
+        if self.shown is not None:  # what is known of it may have changed, as what is left out of it
+            self.shown = next((row for row in event.conversations if row.id == self.shown.id), self.shown)
+            self.query_one(TitleLine).show(self.shown)
         self.set_class(not event.conversations, "-empty")
         self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
         self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
@@ -238,12 +255,22 @@ class ConversationsPane(Pane):
             return
         chosen = next((at for at, person in enumerate(event.people) if person.id == event.preferred), 0)
 
+        there = event.leave_out_of
+
         def choose(index: int | None) -> None:
-            if index is not None:
+            if index is not None and there is not None:
+                self.work("", self._leave_out, there, event.people[index])
+            elif index is not None:
                 self.work("", self._set_ai, event.people[index])
 
+        if there is not None:
+            self.app.push_screen(asked(there, event.people, chosen), choose)
+            return
         rows = [(person.name, plural(person.messages, "message")) for person in event.people]
         self.app.push_screen(Choose("Whose voice shall the model learn?", rows, chosen), choose)
+
+    def on_conversations_pane_said(self, event: Said) -> None:
+        self.say(event.what, event.hint)
 
     # Keys
 
@@ -255,7 +282,7 @@ class ConversationsPane(Pane):
             return bool(self.everything)
         if action in ("find", "filter", "order"):
             return bool(self.everything) and not self.query_one(Field).has_focus
-        if action == "ai":
+        if action in ("ai", "leave_out", "leave_out_there"):
             return self._meant is not None
         if action == "date":
             return self.shown is not None
@@ -346,6 +373,17 @@ class ConversationsPane(Pane):
         if row is not None:
             message = self.query_one(Transcript).message
             self.work("ask", self._people_of, row, message.person if message else 0)
+
+    def action_leave_out(self) -> None:
+        row = self._meant
+        if row is not None:
+            self.work("", self._leave_out, row)
+
+    def action_leave_out_there(self) -> None:
+        row = self._meant
+        if row is not None:
+            message = self.query_one(Transcript).message if row == self.shown else None
+            self.work("ask", self._people_of, row, message.person if message else 0, leave_out=True)
 
     def action_import(self) -> None:
         from tui.screens.importing import Importing

@@ -45,6 +45,8 @@ def title(row: ConversationRow, width: int) -> Content:
     since, until = month(row.first), month(row.last)
     parts = [safe_line(row.source), plural(row.messages, "message")]
     parts += [f"{len(row.people)} people"] if row.kind == "group" else []
+    parts += ["left out"] if row.left_out else []
+    parts += [f"without {safe_line(', '.join(name for _, name in row.without))}"] if row.without else []
     parts += [since if since == until else f"{since} - {until}"]
     line = Content.assemble((safe_line(row.title) or "(no title)", "bold $foreground"))
     for part in parts:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.archive import Studio
-    from engine.archive.rows import PersonRow
+    from engine.archive.rows import ConversationRow, PersonRow
 
 Undo = Callable[["Studio"], Awaitable[None]]
 
@@ -51,44 +51,53 @@ async def be_me(studio: Studio, person: PersonRow) -> Undo:
     return undo
 
 
+async def leave_out_there(studio: Studio, person: PersonRow, conversation: ConversationRow) -> Undo:
+    """Leave `person` out in one conversation, or take them in again there."""
+    from engine.archive import leaving_out
+
+    was = conversation.id in person.out_of
+    await leaving_out.leave_out_there(studio, person.id, conversation.id, not was)
+
+    async def undo(studio: Studio) -> None:
+        await leaving_out.leave_out_there(studio, person.id, conversation.id, was)
+
+    return undo
+
+
 async def join(studio: Studio, keep: PersonRow, others: Sequence[PersonRow]) -> Undo:
     """Make `others` the same person as `keep`."""
-    from engine.archive import people
+    from engine.archive import people, standing
 
+    before = await standing.standing(studio, [keep.id, *(other.id for other in others)])
     for other in others:
         await people.join(studio, keep.id, other.id)
 
     async def undo(studio: Studio) -> None:
-        parts = await people.split(studio, keep.id)
-        for other in others:
-            theirs = [part for part in parts if _is_of(part, other) and not _is_of(part, keep)]
-            for part in theirs[1:]:
-                await people.join(studio, theirs[0].id, part.id)
-            if theirs and other.role == "left out":
-                await people.leave_out(studio, theirs[0].id, True)
-            if theirs and other.role == "ai":
-                await people.set_ai(studio, theirs[0].id)
-        for part in parts:
-            if part.id != keep.id and _is_of(part, keep):
-                await people.join(studio, keep.id, part.id)
+        await standing.restore(studio, before)
 
     return undo
 
 
 async def split(studio: Studio, person: PersonRow) -> Undo:
     """Make every name of `person` a person again."""
-    from engine.archive import people
+    from engine.archive import people, standing
 
-    parts = await people.split(studio, person.id)
+    before = await standing.standing(studio, [person.id])
+    await people.split(studio, person.id)
 
     async def undo(studio: Studio) -> None:
-        for part in parts:
-            if part.id != person.id:
-                await people.join(studio, person.id, part.id)
+        await standing.restore(studio, before)
 
     return undo
 
 
-def _is_of(part: PersonRow, person: PersonRow) -> bool:
-    """Whether the sender `part` was one of `person`'s names, in one of their sources."""
-    return part.name in (person.name, *person.aliases) and set(part.sources) <= set(person.sources)
+async def call_different(studio: Studio, one: PersonRow, other: PersonRow) -> Undo:
+    """Never ask again whether these two are one person."""
+    from engine.archive import suggestions
+
+    await suggestions.call_different(studio, one.id, other.id)
+
+    async def undo(studio: Studio) -> None:
+        await suggestions.call_different(studio, one.id, other.id, False)
+
+    return undo

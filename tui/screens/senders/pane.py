@@ -8,29 +8,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tui.actions import bindings
 from tui.pane import Pane
 from tui.safe_text import safe_line
 from tui.screens.senders import changes
 from tui.screens.senders.preview import Preview, PreviewView, preview
-from tui.screens.senders.table import Heading, People, namesakes
-from tui.widgets.cells import plural
+from tui.screens.senders.question import SamePerson
+from tui.screens.senders.table import ORDERS, Heading, People
+from tui.widgets.cells import month, number, plural
+from tui.widgets.choose import Choose
+from tui.widgets.field import Field
 
 if TYPE_CHECKING:
     from engine.archive import Studio
-    from engine.archive.rows import PersonRow
+    from engine.archive.rows import ConversationRow, PersonRow
+    from engine.archive.suggestions import Suggestion
 
 Change = Callable[["Studio"], Awaitable[changes.Undo]]
 
 REST = 0.3
-"""Seconds that the bar must rest before the preview follows it, where nobody is the AI sender."""
+"""Seconds that the bar must rest before the preview follows it."""
 
 NOBODY = "Nobody has written anything yet.\n\nGo to 1 and import an export, or load the sample."
+
+UNKNOWN = "Nobody is called that.\nesc shows everybody."
 
 
 class SendersPane(Pane):
@@ -44,8 +50,11 @@ class SendersPane(Pane):
         .detail { width: 4fr; }
         &.-three .list { width: 94; }
         &.-narrow .list { width: 1fr; }
-        #same { display: none; height: 4; padding: 1 3; text-wrap: nowrap; text-overflow: ellipsis; }
-        #sample { height: 1; color: $muted; padding: 0 3; text-wrap: nowrap; text-overflow: ellipsis; }
+        #find { height: 1; display: none; }
+        #slash { width: 3; color: $muted; }
+        &.-finding #find { display: block; }
+        #about { height: 2; color: $muted; padding: 0 3; text-wrap: nowrap; text-overflow: ellipsis; }
+        #many { text-wrap: nowrap; text-overflow: ellipsis; }
         #nobody { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
         &.-empty #nobody { display: block; }
         &.-empty .list, &.-empty .detail { display: none; }
@@ -57,6 +66,17 @@ class SendersPane(Pane):
         people: Sequence[PersonRow]
         edition: int
         on: int | None = None
+
+    @dataclass
+    class Suggested(Message):
+        suggestions: Sequence[Suggestion]
+
+    @dataclass
+    class Places(Message):
+        """The conversations of a person are known: ask in which to leave them out, or to take them in."""
+
+        person: PersonRow
+        conversations: Sequence[ConversationRow]
 
     @dataclass
     class Changed(Message):
@@ -73,16 +93,22 @@ class SendersPane(Pane):
     def __init__(self) -> None:
         super().__init__()
         self._edition = -1
-        self._undo: list[changes.Undo] = []
-        self._asked: tuple[PersonRow, PersonRow] | None = None
-        self._different: set[frozenset[int]] = set()
+        self._everybody: Sequence[PersonRow] = ()
+        self._suggested: Sequence[Suggestion] = ()
+        self._undo: list[tuple[str, changes.Undo]] = []
+        self._order = ORDERS[0]
+        self._said = ""
+        self._keys: tuple[object, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
+            with Horizontal(id="find"):
+                yield Static(" / ", id="slash")
+                yield Field(placeholder="find a name", classes="field")
             yield Heading()
             yield People()
-            yield Static("", id="same")
-            yield Static("", id="sample")
+            yield SamePerson()
+            yield Static("", id="about")
             yield Static("", classes="line", id="many")
         with Vertical(classes="detail"):
             yield PreviewView()
@@ -97,43 +123,76 @@ class SendersPane(Pane):
     async def _load(self, on: int | None) -> None:
         edition = self.studio_app.edition
         studio = await self.studio_app.studio()
-        from engine.archive import people
+        from engine.archive import people, suggestions
 
-        self.post_message(self.Loaded(await people.people(studio), edition, on))
+        everybody = await people.people(studio)
+        self.post_message(self.Loaded(everybody, edition, on))
+        self.post_message(self.Suggested(await suggestions.suggestions(studio, everybody)))
 
-    async def _change(self, change: Change, said: str, on: int) -> None:
+    async def _change(self, change: Change, said: str, on: int | None) -> None:
         undo = await change(await self.studio_app.studio())
         self.studio_app.touched()
         self.post_message(self.Changed(said, undo, on))
 
-    async def _take_back(self, undo: changes.Undo) -> None:
+    async def _take_back(self, said: str, undo: changes.Undo) -> None:
         await undo(await self.studio_app.studio())
         self.studio_app.touched()
-        self.post_message(self.Changed("Taken back.", None, None))
+        self.post_message(self.Changed(f"Taken back: {said}", None, None))
 
-    async def _look(self, person: PersonRow, left_out: frozenset[int], pause: float = 0) -> None:
+    async def _look(self, pause: float) -> None:
         await asyncio.sleep(pause)
+        table = self.query_one(People)
+        person = table.current
+        if person is not None:
+            studio = await self.studio_app.studio()
+            self.post_message(self.Previewed(await preview(studio, table.ai, person, table.left_out)))
+
+    async def _places(self, person: PersonRow) -> None:
         studio = await self.studio_app.studio()
-        self.post_message(self.Previewed(await preview(studio, person, left_out)))
+        from engine.archive import reading
+
+        self.post_message(self.Places(person, await reading.conversations(studio, person=person.id)))
 
     # What the workers said
 
     def on_senders_pane_loaded(self, event: Loaded) -> None:
         self._edition = event.edition
+        self._everybody = event.people
         self.set_class(not event.people, "-empty")
-        table = self.query_one(People)
-        table.list(event.people, event.on)
-        self._say_counts()
-        self._ask()
-        ai = next((person for person in event.people if person.role == "ai"), None)
-        subject = ai or table.current
-        if subject is not None:
-            self.work("preview", self._look, subject, table.left_out)
+        self._list(event.on)
+        self._say_who()
+        self._preview()
         self.refresh_bindings()
+
+    def on_senders_pane_suggested(self, event: Suggested) -> None:
+        self._suggested = event.suggestions
+        self._ask()
+
+    def on_senders_pane_places(self, event: Places) -> None:
+        person = event.person
+        rows = [
+            (
+                row.title or "(no title)",
+                "left out" if row.id in person.out_of else plural(row.messages, "message"),
+            )
+            for row in event.conversations
+        ]
+
+        def choose(index: int | None) -> None:
+            if index is not None:
+                row = event.conversations[index]
+                said = "in again" if row.id in person.out_of else "left out"
+                self._do(
+                    lambda studio: changes.leave_out_there(studio, person, row),
+                    f"{person.name} is {said} in {row.title or 'this conversation'}.",
+                    person.id,
+                )
+
+        self.app.push_screen(Choose(f"Leave {person.name} out in, or take in again", rows), choose)
 
     def on_senders_pane_changed(self, event: Changed) -> None:
         if event.undo is not None:
-            self._undo.append(event.undo)
+            self._undo.append((event.said, event.undo))
         self.say(event.said, "u takes it back." if event.undo else "")
         self.work("load", self._load, event.on)
 
@@ -141,37 +200,85 @@ class SendersPane(Pane):
         self.query_one(PreviewView).show(event.preview)
 
     def on_line_list_moved(self) -> None:
-        table = self.query_one(People)
-        self._say_counts()
-        self.refresh_bindings()
-        if table.current is not None and not any(person.role == "ai" for person in table.people):
-            self.work("preview", self._look, table.current, table.left_out, REST)
+        self._say_who()
+        offered = self._offered()
+        if offered != self._keys:  # the line of keys costs as many bytes as the rest of a move
+            self._keys = offered
+            self.refresh_bindings()
+        self._preview(REST)
 
     def on_line_list_opened(self) -> None:
         person = self.query_one(People).current
         if person is not None:
             self.studio_app.go(1, person.name)
 
-    def _say_counts(self) -> None:
+    def on_input_changed(self) -> None:
+        self._list()
+        self._say_who()
+        self._preview(REST)
+
+    def on_input_submitted(self) -> None:
+        self.set_focus(self.query_one(People))
+
+    def on_resize(self) -> None:
+        self._preview(REST)
+
+    def _list(self, on: int | None = None) -> None:
+        """Show everybody, or those whose names hold what was typed."""
+        wanted = self.query_one(Field).value.strip().casefold()
+        shown = [
+            person
+            for person in self._everybody
+            if not wanted or any(wanted in name.casefold() for name in (person.name, *person.aliases))
+        ]
+        self.query_one(People).list(shown, self._everybody, self._order, on)
+
+    def _preview(self, pause: float = 0) -> None:
+        """Look again at what the next chunk would be, where there is room to show it."""
+        if self.query_one(People).rows and any(part.display for part in self.query(".detail")):
+            self.work("preview", self._look, pause)
+
+    def _say_who(self) -> None:
+        """A line of the person under the bar, and what the table has no room for."""
         table = self.query_one(People)
         person = table.current
         if person is not None:
-            sample = person.sample.strip() or ", ".join(person.aliases)
-            said = safe_line(f"“{sample}”" if person.sample.strip() else sample)
-            self.query_one("#sample", Static).update(Content(said), layout=False)
-        many = plural(len(table.people), "person", "people")
-        marked = f" · {len(table.marked)} marked" if table.marked else ""
-        self.query_one("#many", Static).update(Content(many + marked), layout=False)
+            sample = safe_line(person.sample).strip()
+            parts = [f"also {', '.join(person.aliases)}"] if person.aliases else []
+            parts += [" ".join(person.sources)]
+            since, until = month(person.first), month(person.last)
+            parts += [since if since == until else f"{since} - {until}"]
+            said = f"“{sample}”" if sample else "(nothing in words)"
+            more = safe_line(" · ".join(filter(None, parts)))
+            self.query_one("#about", Static).update(Content(f"{said}\n{more}"), layout=False)
+        elif self._everybody:
+            self.query_one("#about", Static).update(Content(UNKNOWN), layout=False)
+        narrow = self.has_class("-narrow")
+        many = [plural(len(table.people), "person", "people")]
+        if len(table.people) < len(self._everybody):
+            many[0] += f" of {number(len(self._everybody))}"
+        many += [f"{len(table.marked)} marked"] if table.marked else []
+        many += [self._order]
+        many += [f"share of {plural(table.messages, 'message')}"] if not (narrow and table.marked) else []
+        many += ["z next chunk"] if narrow else []
+        line, said = self.query_one("#many", Static), " · ".join(many)
+        if said != self._said:
+            self._said = said
+            line.update(Content(said), layout=False)
 
     # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         table = self.query_one(People)
         person = table.current
-        if action in ("ai", "leave_out", "mark", "me"):
+        if action in ("ai", "leave_out", "leave_out_there", "mark", "me", "order", "zoom"):
             return person is not None
+        if action == "find":
+            return bool(self._everybody) and not self.query_one(Field).has_focus
+        if action == "back" and self.has_class("-finding"):
+            return True
         if action == "join":
-            return bool(table.marked - {person.id if person else 0})
+            return person is not None and bool(table.marked - {person.id})
         if action == "split":
             return person is not None and bool(person.aliases or len(person.sources) > 1)
         if action in ("same", "not_same"):
@@ -179,6 +286,25 @@ class SendersPane(Pane):
         if action == "undo":
             return bool(self._undo)
         return super().check_action(action, parameters)
+
+    def action_zoom(self) -> None:
+        super().action_zoom()
+        self._preview()
+
+    def action_find(self) -> None:
+        self.remove_class("-zoom")
+        self.add_class("-finding")
+        self.set_focus(self.query_one(Field))
+
+    def action_back(self) -> None:
+        """From the chunk to the list, then from those found to everybody."""
+        if not self.has_class("-zoom"):
+            self.remove_class("-finding")
+            with self.prevent(Input.Changed):
+                self.query_one(Field).value = ""
+            self._list()
+            self._say_who()
+        super().action_back()
 
     def action_ai(self) -> None:
         person = self._person
@@ -196,18 +322,26 @@ class SendersPane(Pane):
         said = f"You are {person.name} in {' and '.join(person.sources)}."
         self._do(lambda studio: changes.be_me(studio, person), said, person.id)
 
+    def action_leave_out_there(self) -> None:
+        self.work("ask", self._places, self._person)
+
+    def action_order(self) -> None:
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        self._list()
+        self._say_who()
+
     def action_mark(self) -> None:
         table = self.query_one(People)
         table.marked ^= {self._person.id}
         table.refresh_lines(table.cursor)
         table.action_move(1)
-        self._say_counts()
+        self._say_who()
         self._ask()
 
     def action_join(self) -> None:
         """The one under the bar keeps its name; the marked ones become it."""
         table, keep = self.query_one(People), self._person
-        others = [person for person in table.people if person.id in table.marked and person.id != keep.id]
+        others = [person for person in self._everybody if person.id in table.marked and person.id != keep.id]
         said = f"{', '.join(person.name for person in others)} and {keep.name} are one person."
         table.marked.discard(keep.id)  # the others are gone when the table is read again
         self._do(lambda studio: changes.join(studio, keep, others), said, keep.id)
@@ -218,46 +352,49 @@ class SendersPane(Pane):
 
     def action_undo(self) -> None:
         if self._undo:
-            self.work("", self._take_back, self._undo.pop())
+            self.work("", self._take_back, *self._undo.pop())
 
     def action_same(self) -> None:
         if self.query_one(People).marked:
             self.say("Some people are marked.", "J joins the marked ones.")
         elif self._asked is not None:
-            keep, other = self._asked
-            said = f"{keep.name} is one person."
-            self._do(lambda studio: changes.join(studio, keep, [other]), said, keep.id)
+            keep, other = self._answered()
+            names = keep.name if keep.name == other.name else f"{other.name} and {keep.name}"
+            self._do(
+                lambda studio: changes.join(studio, keep, [other]),
+                f"{names} {'is' if keep.name == other.name else 'are'} one person.",
+                keep.id,
+            )
 
     def action_not_same(self) -> None:
         if self._asked is not None:
-            self._different.add(frozenset(person.id for person in self._asked))
-            self._ask()
+            one, other = self._answered()
+            self._do(
+                lambda studio: changes.call_different(studio, one, other),
+                f"{one.name} and {other.name} are two people.",
+            )
+
+    @property
+    def _asked(self) -> Suggestion | None:
+        """The two that are asked about."""
+        return self._suggested[0] if self._suggested else None
+
+    def _offered(self) -> tuple[object, ...]:
+        """Which of the keys that depend on the person under the bar can be pressed."""
+        return tuple(self.check_action(action, ()) for action in ("join", "split"))
+
+    def _answered(self) -> tuple[PersonRow, PersonRow]:
+        """The two that were asked about. A quick second key answers no question that was not yet shown."""
+        two, *_ = self._suggested
+        self._suggested = ()
+        return two.keep, two.other
 
     def _ask(self) -> None:
-        """Ask whether two of the same name in different sources are one person."""
-        self._asked = namesakes(self.query_one(People).people, self._different)
-        line = self.query_one("#same", Static)
-        line.display = self._asked is not None
-        if self._asked is not None:
-            keep, other = self._asked
-            answers: list[str | tuple[str, str]] = (
-                ["J", (" joins the marked ones", "$muted")]
-                if self.query_one(People).marked
-                else ["y", (" join   ", "$muted"), "n", (" not the same", "$muted")]
-            )
-            where = f"{' '.join(keep.sources)} and {' '.join(other.sources)}"
-            line.update(
-                Content.assemble(
-                    ("same person?  ", "$muted"),
-                    safe_line(keep.name),
-                    (f" · {safe_line(where)}\n", "$muted"),
-                    *answers,
-                ),
-                layout=False,
-            )
+        waits = bool(self.query_one(People).marked)
+        self.query_one(SamePerson).ask(self._asked, len(self._suggested), waits)
         self.refresh_bindings()
 
-    def _do(self, change: Change, said: str, on: int) -> None:
+    def _do(self, change: Change, said: str, on: int | None = None) -> None:
         self.work("", self._change, change, said, on)
 
     @property

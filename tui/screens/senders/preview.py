@@ -9,12 +9,12 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui.safe_text import safe_line, safe_text
-from tui.widgets.cells import wrap
+from tui.widgets.cells import plural, wrap
 
 if TYPE_CHECKING:
     from engine.archive import Studio
     from engine.archive.rows import PersonRow
-    from engine.dataset import Chunk
+    from engine.dataset import Chunk, Dataset
 
 MESSAGES = 400
 """Messages of a conversation that are read for a preview: its newest."""
@@ -24,11 +24,11 @@ TRIED = 5
 
 
 class Preview(NamedTuple):
-    """chunk: None where the person's conversations give none."""
+    """head: a line over it. chunk: None where there is none; `why` then says the reason."""
 
-    person: str
-    chosen: bool
-    chunk: Chunk | None
+    head: str
+    chunk: Chunk | None = None
+    why: str = ""
 
 
 class PreviewView(Widget):
@@ -46,42 +46,60 @@ class PreviewView(Widget):
         return _drawn(self.preview, self.size.width, self.size.height) if self.preview else Content("")
 
 
-async def preview(studio: Studio, person: PersonRow, left_out: frozenset[int]) -> Preview:
-    """The newest chunk of the first conversation with `person` that gives one."""
+async def preview(
+    studio: Studio, ai: PersonRow | None, person: PersonRow, left_out: frozenset[int]
+) -> Preview:
+    """The newest chunk of the AI sender's talk with `person`; where `ai` is None, as if `person` were it."""
     from engine.archive import reading
     from engine.archive.rows import Dialogue
 
-    names = {person.name, *person.aliases}
-    chosen = person.role == "ai"
-    rows = [row for row in await reading.conversations(studio) if names & set(row.people)]
-    for row in rows[:TRIED]:
-        messages = await reading.messages(studio, row.id, limit=MESSAGES)
-        made = await asyncio.to_thread(_chunks, Dialogue(row, messages), person, left_out)
-        if made:
-            return Preview(person.name, chosen, made[-1])
-    return Preview(person.name, chosen, None)
+    voice = ai or person
+    head = f"If {voice.name} were the AI sender, the next chunk would read"
+    people = [voice.id]
+    if ai is not None:
+        head = f"With {ai.name} as the AI sender, the next chunk reads"
+        if person.id != ai.id:
+            people.append(person.id)
+            head = f"With {ai.name} as the AI sender, the next chunk with {person.name} reads"
+    if person.role == "left out":
+        return Preview(
+            f"{person.name} is left out", None, "Nothing of theirs goes into a chunk. x takes them in again."
+        )
+    why = ""
+    for id in await reading.newest_with(studio, people, limit=TRIED):
+        messages = await reading.messages(studio, id, limit=MESSAGES)
+        dialogue = Dialogue(await reading.conversation(studio, id), messages)
+        made = await asyncio.to_thread(_dataset, dialogue, voice, left_out)
+        if made.chunks:
+            return Preview(head, (made.split("train") or made.chunks)[-1])
+        why = why or _why(made)
+    if why:
+        return Preview(head, None, f"None: {why}.")
+    if len(people) > 1:
+        return Preview(head, None, f"None: {voice.name} and {person.name} share no conversation that is in.")
+    return Preview(head, None, f"None: no conversation with {voice.name} is in.")
 
 
-def _chunks(dialogue: object, person: PersonRow, left_out: frozenset[int]) -> list[Chunk]:
+def _dataset(dialogue: object, person: PersonRow, left_out: frozenset[int]) -> Dataset:
     from engine import tokens
     from engine.dataset import build, preset
 
     with tokens.estimated():  # the table of tokens takes 80 MB, and a look needs no exact bound
-        dataset = build([dialogue], preset("studio"), person.id, person.name, left_out)  # type: ignore[list-item]
-    return list(dataset.split("train") or dataset.chunks)
+        return build([dialogue], preset("studio"), person.id, person.name, left_out)  # type: ignore[list-item]
+
+
+def _why(made: Dataset) -> str:
+    """Where most of the messages went that became no chunk."""
+    dropped = sorted(made.dropped.items(), key=lambda item: -item[1])
+    return f"{plural(dropped[0][1], 'message')} {dropped[0][0]}" if dropped else ""
 
 
 def _drawn(shown: Preview, width: int, height: int) -> Content:
     """The preview in at most `height` lines; the end of the chunk, where the AI sender speaks, stays."""
-    who = safe_line(shown.person)
-    head = (
-        f"With {who} as the AI sender, the next chunk reads"
-        if shown.chosen
-        else f"If {who} were the AI sender"
-    )
+    head = [Content.styled(line, "$muted") for line in wrap(safe_line(shown.head), max(10, width))]
+    head.append(Content(""))
     if shown.chunk is None:
-        nothing = "Nothing to learn from yet: nobody answers anybody here."
-        return Content("\n").join([Content.assemble((head, "$muted")), Content(""), Content(nothing)])
+        return Content("\n").join([*head, *map(Content, wrap(safe_line(shown.why), max(10, width)))])
     lines: list[Content] = []
     for turn in shown.chunk.turns:
         ai = turn.role == "assistant"
@@ -98,7 +116,7 @@ def _drawn(shown: Preview, width: int, height: int) -> Content:
             lines.append(
                 Content.assemble(gutter, (role, "$accent" if turn.learned else "$muted"), (text, style))
             )
-    room = max(3, height - 3)
+    room = max(3, height - len(head) - 1)
     if len(lines) > room:
         lines = [*lines[:2], Content.assemble(("· ", "$faint"), ("…", "$muted")), *lines[-(room - 3) :]]
-    return Content("\n").join([Content.assemble((head, "$muted")), Content(""), *lines])
+    return Content("\n").join([*head, *lines])

@@ -1,0 +1,35 @@
+"""Leave a whole conversation out of every chunk, or one person in it; the same again takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tui.widgets.choose import Choose
+
+if TYPE_CHECKING:
+    from engine.archive import Studio
+    from engine.archive.rows import ConversationRow, PersonRow
+
+
+def asked(row: ConversationRow, people: Sequence[PersonRow], chosen: int) -> Choose:
+    """Who of the people in it shall be left out in `row`, or taken in again?"""
+    out = {id for id, _ in row.without}
+    rows = [(person.name, "left out here" if person.id in out else "") for person in people]
+    return Choose(f"Leave out in {row.title or 'this conversation'}, or take in again", rows, chosen)
+
+
+async def leave_out(studio: Studio, row: ConversationRow, person: PersonRow | None = None) -> tuple[str, str]:
+    """Change it; returns what was done and how to undo it, in words."""
+    from engine.archive import leaving_out
+
+    title = row.title or "This conversation"
+    if person is None:
+        out = not row.left_out
+        await leaving_out.leave_out_conversation(studio, row.id, out)
+        said = f"{title} is {'left out of every chunk' if out else 'in again'}."
+        return said, "x takes it in again." if out else ""
+    out = row.id not in person.out_of
+    await leaving_out.leave_out_there(studio, person.id, row.id, out)
+    said = f"{person.name} is {'left out' if out else 'in again'} in {title}."
+    return said, "X takes them in again." if out else ""
