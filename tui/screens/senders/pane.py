@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import safe_line
 from tui.screens.senders import changes
@@ -30,7 +31,7 @@ Change = Callable[["Studio"], Awaitable[changes.Undo]]
 REST = 0.3
 """Seconds that the bar must rest before the preview follows it, where nobody is the AI sender."""
 
-NOBODY = "Nobody has written anything yet.\n\nGo to 1 and import an export, or load the sample."
+NOBODY = "Nobody has written anything yet.\n\nGo to {app.pane-1} and import an export, or load the sample."
 
 
 class SendersPane(Pane):
@@ -86,7 +87,7 @@ class SendersPane(Pane):
             yield Static("", classes="line", id="many")
         with Vertical(classes="detail"):
             yield PreviewView()
-        yield Static(Content(NOBODY), id="nobody")
+        yield Static(Content(keyed(NOBODY, self)), id="nobody")
 
     def arrive(self) -> None:
         if self._edition != self.studio_app.edition:
@@ -134,7 +135,7 @@ class SendersPane(Pane):
     def on_senders_pane_changed(self, event: Changed) -> None:
         if event.undo is not None:
             self._undo.append(event.undo)
-        self.say(event.said, "u takes it back." if event.undo else "")
+        self.say(event.said, keyed("{senders.undo} takes it back.", self) if event.undo else "")
         self.work("load", self._load, event.on)
 
     def on_senders_pane_previewed(self, event: Previewed) -> None:
