@@ -230,11 +230,6 @@ class UnderstudyApp(App[None], inherit_bindings=False):
 
     # Keys
 
-    def key(self, id: str) -> str:
-        """How the key of an action is written here."""
-        action = keymap.action(id, self.moved)
-        return keymap.written(action, not self.boxes) if action else ""
-
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
             if isinstance(self.screen, Pane):
@@ -285,7 +280,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._say(
             "The mouse is the studio's again."
             if driver.mouse
-            else f"The mouse is the terminal's: select with it. {self.key('app.mouse')} takes it back."
+            else keymap.keyed("The mouse is the terminal's: select with it. {app.mouse} takes it back.", self)
         )
 
     def action_suspend(self) -> None:
@@ -308,7 +303,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             self.exit()
         else:
             self._interrupted = monotonic()
-            self._say(f"{self.key('app.interrupt')} again, or {self.key('app.quit')}, leaves the studio.")
+            self._say(keymap.keyed("{app.interrupt} again, or {app.quit}, leaves the studio.", self))
 
     def delay_update(self, delay: float = 0.05) -> None:
         """As in App, which holds the screen back while panes change; but painted once, not twice."""

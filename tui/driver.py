@@ -39,6 +39,14 @@ class TerminalDriver(LinuxDriver):
             self.write("\x1b[?25h")
             self.flush()
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # An exported COLUMNS or LINES is a size of the past: Textual would take no other.
+        try:
+            width, height = os.get_terminal_size(self.fileno)
+        except OSError:
+            width, height = 0, 0
+        return (width, height) if width and height else super()._get_terminal_size()
+
     # While it is away nothing may touch the terminal: even to ask would stop it anew.
 
     def write(self, data: str) -> None:

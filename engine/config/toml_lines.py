@@ -6,6 +6,9 @@ import re
 import tomllib
 from typing import Any
 
+MOST = 20
+"""Lines that are no TOML, after which the rest is not read either."""
+
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _NAME = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _HEADER = re.compile(rf"\s*\[\s*({_NAME})\s*\]")
@@ -19,7 +22,7 @@ def read(text: str) -> tuple[dict[str, Any], dict[str, int], list[tuple[int, str
     A line that is no TOML costs itself alone.
     """
     faults: list[tuple[int, str]] = []
-    rows = text.splitlines()
+    rows = text.split("\n")  # as TOML counts them
     while True:
         try:
             return tomllib.loads("\n".join(rows)), _lines(rows), faults
@@ -27,8 +30,8 @@ def read(text: str) -> tuple[dict[str, Any], dict[str, int], list[tuple[int, str
             found = _AT_LINE.search(str(error))
             line = min(int(found[1]), len(rows)) if found else len(rows)
             faults.append((line, _AT_LINE.sub("", str(error)).removesuffix(" (at end of document)")))
-            if not rows[line - 1]:  # an open string or bracket, somewhere above
-                return {}, {}, faults
+            if not rows[line - 1].strip() or len(faults) == MOST:
+                return {}, {}, faults  # an open string or bracket somewhere above, or no TOML at all
             rows[line - 1] = ""
 
 

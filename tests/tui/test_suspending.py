@@ -142,7 +142,7 @@ def test_a_stop_from_elsewhere_heals_at_fg(shell: Shell, number: signal.Signals)
 @pytest.mark.parametrize("name", ["TERM", "HUP"])
 def test_a_stopped_one_can_be_ended_and_leaves_the_terminal_alone(shell: Shell, name: str) -> None:
     suspend(shell)
-    (job,) = re.findall(r"^(\d+)$", shell.say("jobs -p", "$>"), re.MULTILINE)
+    (job,) = re.findall(r"job=(\d+)=", shell.say('echo "job=$(jobs -p)=told"', "=told\n"))
     before = len(shell.raw)
     shell.type(f"kill -{name} %1")
     deadline = time.monotonic() + 20

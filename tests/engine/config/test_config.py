@@ -83,9 +83,10 @@ def test_a_wrong_variable_is_told_and_the_file_still_counts(file: Path) -> None:
     ("content", "line"),
     [
         (b'theme = "light"\nmouse = "\xff"', 2),
-        (b'theme = """light\n\n', 2),
+        (b'theme = """light\n\n', 3),
         (b"keys = {", 1),
         (b"\x00\x00", 1),
+        (b"\r\n\r\n[keys\r\n", 3),
     ],
 )
 def test_a_file_that_is_no_toml_costs_no_more_than_itself(file: Path, content: bytes, line: int) -> None:
@@ -93,6 +94,12 @@ def test_a_file_that_is_no_toml_costs_no_more_than_itself(file: Path, content: b
     loaded = config.load({})
     assert loaded.settings == config.Settings()
     assert [problem.line for problem in loaded.problems] == [line]
+
+
+def test_a_long_file_that_is_no_toml_is_told_shortly(file: Path) -> None:
+    file.write_text("this is a novel\n" * 100_000 + "mouse = false")
+    loaded = config.load({})
+    assert loaded.settings == config.Settings() and len(loaded.problems) == 20
 
 
 def test_what_is_no_file_is_no_settings(file: Path) -> None:
