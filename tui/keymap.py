@@ -25,7 +25,14 @@ RESERVED = frozenset(f"ctrl+{letter}" for letter in "sqbaozhmi")
 PARTS = frozenset({"list", "transcript", "page", "field", "prompt"})
 """Groups of what can have the focus; one at a time."""
 
-SHEETS = {"choose": "list", "palette": "field", "help": "", "ask": "prompt"}
+SHEETS = {
+    "choose": "list",
+    "forgetting": "list",
+    "rows": "list",
+    "palette": "field",
+    "ask": "prompt",
+    "help": "",
+}
 """Groups that lie over everything, with the part they have: the pane's and the app's keys are not there."""
 
 _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "hyper", "meta"})

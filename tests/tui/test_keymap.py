@@ -68,22 +68,22 @@ def test_the_defaults_do_not_clash_with_themselves_and_every_action_can_be_moved
 
 
 async def test_a_moved_key_works_is_shown_and_the_old_one_is_free(studio: Path) -> None:
-    loaded = given(conversations_find=["F", "ctrl+f"], app_help="f1", app_quit="Q", choose_close="X")
+    loaded = given(conversations_find=["Y", "ctrl+f"], app_help="f1", app_quit="Q", choose_close="X")
     app = UnderstudyApp(studio, loaded=loaded)
     async with app.run_test(size=(120, 50)) as pilot:
         await settled(pilot)
-        assert "F find" in rows(app)[-1] and "f1 keys" in rows(app)[-1]
+        assert "Y find" in rows(app)[-1] and "f1 keys" in rows(app)[-1]
         before = text(app)
         assert await press(pilot, "slash", "question_mark", "q") == before, "the old keys do nothing"
         shown = await press(pilot, "f1")
-        assert " F  ctrl+f      find in all messages as you type" in shown
+        assert " Y  ctrl+f      find in all messages as you type" in shown
         await press(pilot, "escape", "ctrl+p", *"find in")
-        assert any("find in all messages" in row and "F" in row.split() for row in rows(app))
+        assert any("find in all messages" in row and "Y" in row.split() for row in rows(app))
         await press(pilot, "escape", "f")
         assert "X close" in text(app)
         await press(pilot, "q")
         assert not isinstance(app.screen, Pane)
-        await press(pilot, "X", "F")
+        await press(pilot, "X", "Y")
         assert isinstance(app.screen, Pane) and app.screen.query_one(Field).has_focus
         await press(pilot, *"hare Q")
         assert app.screen.query_one(Field).value == "hare Q", "typing is typing"
