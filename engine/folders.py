@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from engine import config
 
 
 def studio_path(given: str | None = None) -> Path:
-    """The studio file: --studio, then UNDERSTUDY_STUDIO, then the user's data folder."""
-    chosen = given or os.environ.get("UNDERSTUDY_STUDIO")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    from platformdirs import user_data_path  # only when nothing was chosen
-
-    return user_data_path("understudy") / "studio.db"
+    """The studio file: --studio, then the settings, then the user's data folder."""
+    if given:
+        return Path(given).expanduser().absolute()
+    if chosen := config.load().settings.studio:
+        return chosen
+    return config.folder("data") / "studio.db"
 
 
 def local_folder(studio: Path) -> Path:

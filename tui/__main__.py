@@ -5,20 +5,26 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from engine import cli
+from engine import cli, config
+from engine.cli.screen import ScreenRoom
+from tui import keymap
 
 
 def open_screen(studio: Path, demo: bool) -> int:
     """Run the screen on a studio file; the process's exit code."""
+    from tui import terminal
+
+    loaded = config.load()
+    terminal.prepare(loaded.settings)
     from tui.app import UnderstudyApp  # commands without a screen never load textual
 
-    app = UnderstudyApp(studio, demo=demo)
-    app.run()
+    app = UnderstudyApp(studio, demo=demo, loaded=loaded)
+    app.run(mouse=loaded.settings.mouse)
     return app.return_code or 0
 
 
 def main() -> None:
-    sys.exit(cli.main(sys.argv[1:], open_screen))
+    sys.exit(cli.main(sys.argv[1:], ScreenRoom(open_screen, keymap.problems, keymap.rows)))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,17 @@ A widget or pane takes its keys with `BINDINGS = bindings("senders")` and writes
 method for each row. Rows with a `label` stand in the line of keys, in the order of the table, the
 focused widget's before its pane's; at most six fit. Every binding's id is `group.name`.
 
-Keys that belong to the terminal and to multiplexers are never used: ctrl+s q b a o z h m i.
+Keys that belong to the terminal and to multiplexers are never used: ctrl+s q b a o z h m i. Only
+ctrl+z does what the terminal itself would do with it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
+if TYPE_CHECKING:
+    from textual.binding import BindingType
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("go", "ctrl+g", "go", "then a digit: go to that pane, even while typing", priority=True),
         Action("palette", "ctrl+p", "command_palette", "find any action by name", priority=True),
         Action("theme", "T", "next_theme", "next theme: dark, light, the terminal's own"),
+        Action("mouse", "M", "mouse", "leave the mouse to the terminal, or take it back"),
+        Action("suspend", "ctrl+z", "suspend", "back to the shell, until `fg`", priority=True),
         Action("help", "?", "help", "keys of the focused pane", "keys"),
         Action("quit", "q", "quit", "quit", "quit"),
         Action("interrupt", "ctrl+c", "interrupt", "copy what is selected; twice: quit"),
@@ -207,6 +212,8 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
 
 def bindings(group: str) -> list[BindingType]:
     """Textual's bindings for one group of the table."""
+    from textual.binding import Binding  # the table itself is read without a screen too
+
     return [
         Binding(
             action.keys,

@@ -61,13 +61,15 @@ from textual.app import App, ScreenStackError
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from engine import crash
-from tui import terminal
+from engine import config, crash
+from tui import keymap, terminal
 from tui.actions import bindings
+from tui.driver import TerminalDriver
 from tui.pane import Pane
+from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
 from tui.status import Status
-from tui.themes import DARK, FALLBACK, LIGHT, THEMES
+from tui.themes import DARK, FALLBACK, LIGHT, NAMES, textual_name
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -104,7 +106,7 @@ PANES = tuple(
 class UnderstudyApp(App[None], inherit_bindings=False):
     """The studio's screen. `studio_path` is opened, or made, after the first paint.
 
-    demo: the studio is a throw-away one, and the line on top says so.
+    demo: the studio is a throw-away one, and the line on top says so. loaded: the settings.
     return_code after `run`: 0, 128 + n after signal n, 1 after a bug (a crash log was written).
     """
 
@@ -132,9 +134,17 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         (140, "-three"),
     ]
 
-    def __init__(self, studio_path: Path, demo: bool = False) -> None:
-        super().__init__()
+    def __init__(self, studio_path: Path, demo: bool = False, loaded: config.Loaded | None = None) -> None:
+        super().__init__(driver_class=TerminalDriver)
         self.studio_path = studio_path
+        self.loaded = loaded or config.Loaded()
+        self.settings = self.loaded.settings
+        self.boxes, self.slow = self.settings.boxes, terminal.slow(self.settings)
+        if not self.boxes:
+            self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow")]
+            self._filters.append(Plain())
+        self.moved, self._key_problems = keymap.read(self.loaded)
+        self.set_keymap(keymap.for_textual(self.moved))
         self.status = Status(self, tuple((pane.digit, pane.title) for pane in PANES), "demo" if demo else "")
         self._studio: Studio | None = None
         self._connections: dict[str, Connection] = {}
@@ -148,8 +158,10 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._last_words = ""
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
-        chosen = os.environ.get("UNDERSTUDY_THEME", "")
-        self.theme = chosen if chosen in THEMES else THEMES[0]
+        self.theme_name: str = self.settings.theme
+        self.theme = textual_name(self.theme_name)
+        if self.slow:
+            self.status.publish("line", "ssh" if os.environ.get("SSH_CONNECTION") else "slow line")
         for pane in PANES:
             self.add_mode(str(pane.digit), partial(_make, pane))
 
@@ -200,8 +212,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     def copy(self, text: str) -> None:
         """Send `text` to the terminal's clipboard, and say so: no terminal answers whether it took it."""
         self.copy_to_clipboard(text)
-        if isinstance(self.screen, Pane):
-            self.screen.say("Sent to the terminal's clipboard.")
+        self._say("Sent to the terminal's clipboard.")
 
     def notify(
         self,
@@ -257,7 +268,32 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             self.push_screen(Palette(self.screen))
 
     def action_next_theme(self) -> None:
-        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
+        self.theme_name = NAMES[(NAMES.index(self.theme_name) + 1) % len(NAMES)]
+        self.theme = textual_name(self.theme_name)
+        config.remember_theme(self.theme_name, self.loaded)
+
+    def action_mouse(self) -> None:
+        driver = self._driver
+        if not isinstance(driver, TerminalDriver):
+            return
+        driver.take_mouse(not driver.mouse)
+        self._say(
+            "The mouse is the studio's again."
+            if driver.mouse
+            else keymap.keyed("The mouse is the terminal's: select with it. {app.mouse} takes it back.", self)
+        )
+
+    def action_suspend(self) -> None:
+        if os.getsid(0) == os.getpid():
+            self._say("There is no shell to go back to.")
+        elif isinstance(self._driver, TerminalDriver):
+            self._driver.stop()
+
+    def _say(self, message: str, hint: str = "") -> None:
+        if isinstance(self.screen, Pane):
+            self.screen.say(message, hint)
+        else:
+            self.notify(f"{message} {hint}".rstrip())
 
     def action_interrupt(self) -> None:
         selected = self.screen.get_selected_text()
@@ -267,8 +303,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             self.exit()
         else:
             self._interrupted = monotonic()
-            if isinstance(self.screen, Pane):
-                self.screen.say("ctrl+c again, or q, leaves the studio.")
+            self._say(keymap.keyed("{app.interrupt} again, or {app.quit}, leaves the studio.", self))
 
     def delay_update(self, delay: float = 0.05) -> None:
         """As in App, which holds the screen back while panes change; but painted once, not twice."""
@@ -291,6 +326,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._take_up_jobs)
+        self.call_after_refresh(self._tell_problems)
+        self.app_resume_signal.subscribe(self, self._resumed)
         if self.is_headless:
             return
         loop = asyncio.get_running_loop()
@@ -298,10 +335,25 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         loop.set_exception_handler(lambda _loop, context: self._crash_log(context.get("exception")))
         threading.excepthook = lambda args: self._crash_log(args.exc_value)
 
+        driver = self._driver
+
         def leave(code: int) -> None:
+            if isinstance(driver, TerminalDriver):
+                driver.leaving = True
             loop.call_soon_threadsafe(partial(self.exit, return_code=code))
 
-        terminal.watch(leave)
+        terminal.watch(leave, driver.restore_modes if isinstance(driver, TerminalDriver) else lambda: None)
+
+    def _resumed(self, _: object) -> None:
+        """Whoever had the terminal meanwhile has drawn on it."""
+        self.screen.refresh()
+
+    def _tell_problems(self) -> None:
+        """What in the settings does not count."""
+        problems = [*self.loaded.problems, *self._key_problems]
+        if problems:
+            more = f"({len(problems) - 1} more: `understudy config` lists them.)" if problems[1:] else ""
+            self._say(str(problems[0]), more)
 
     def _take_up_jobs(self) -> None:
         """A training went on while no screen was there: the line on top shows it again."""

@@ -132,7 +132,7 @@ class Follower:
             connection = await self.app.connection(job.provider)
             if job.base_url and job.base_url != connection.provider.base_url:
                 raise StudioError(
-                    "This job is at another address than UNDERSTUDY_BASE_URL says.",
+                    "This job is at another address than base_url in the settings.",
                     f"Start Understudy with UNDERSTUDY_BASE_URL={job.base_url} to follow it.",
                 )
             async for update in follow(studio, connection, job.key):

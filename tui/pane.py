@@ -133,7 +133,7 @@ class Pane(Screen[bool], inherit_bindings=False):
 
     def on_resize(self) -> None:
         """The detail keeps the focus, and so its place, where the screen grows narrow."""
-        if self.app.size.width < 100 and self._focus_in(".detail"):
+        if (self.app.size.width < 100 or not self.studio_app.boxes) and self._focus_in(".detail"):
             self.add_class("-detail")
 
     def on_pane_trouble(self, event: Trouble) -> None:

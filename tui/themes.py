@@ -1,11 +1,13 @@
 """Two themes of our own, and the names of the colours that the panes use.
 
 A pane writes `$accent` for the AI sender and nothing else, `$muted` for what is secondary, `$faint`
-for rules and gutters, `$bar` behind the selected row. The terminal's own palette works too: choose
-`ansi-dark` or `ansi-light`, where these names fall back to the user's colours.
+for rules and gutters, `$bar` behind the selected row. In the terminal's own palette these names fall
+back to the user's colours.
 """
 
 from __future__ import annotations
+
+import os
 
 from textual.theme import Theme
 
@@ -73,7 +75,17 @@ LIGHT = Theme(
     },
 )
 
-THEMES = ("understudy-dark", "understudy-light", "ansi-dark", "ansi-light")
+NAMES = ("dark", "light", "ansi")
+"""The themes as the settings and the key T call them; ansi is the terminal's own palette."""
+
+
+def textual_name(name: str) -> str:
+    """Textual's name of one of ours. Of the palettes the one for the terminal's background, where it says."""
+    if name != "ansi":
+        return f"understudy-{name}"
+    background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
+    return "ansi-light" if background in ("7", "15") else "ansi-dark"
+
 
 FALLBACK = {
     "muted": "ansi_bright_black",

@@ -9,32 +9,33 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from engine import crash
+from engine import config, crash
 from engine.cli.arguments import PATHS, parser
 from engine.cli.output import say
 from engine.errors import StudioError
 from engine.folders import studio_path
 
+if TYPE_CHECKING:
+    from engine.cli.screen import ScreenRoom
+
 __all__ = ["main"]
 
-OpenScreen = Callable[[Path, bool], int]
 
-
-def main(argv: Sequence[str], open_screen: OpenScreen | None = None) -> int:
+def main(argv: Sequence[str], screen: ScreenRoom | None = None) -> int:
     """Run one command and return its exit code.
 
     0 done, 1 bad data or a failed job, 2 used wrongly, 130 interrupted, 128 + n after signal n.
-    open_screen(studio, demo) opens the screen; the engine itself has none.
+    screen: the room that draws; the engine itself has none.
     """
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Any name can be printed on any terminal, and any bytes piped in be read.
             stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")
     try:
-        code = _run(argv, open_screen)
+        code = _run(argv, screen)
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
@@ -49,13 +50,16 @@ def main(argv: Sequence[str], open_screen: OpenScreen | None = None) -> int:
     return code
 
 
-def _run(argv: Sequence[str], open_screen: OpenScreen | None) -> int:
+def _run(argv: Sequence[str], screen: ScreenRoom | None) -> int:
     args = _readable(parser().parse_args(argv))
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As an exception, so that everything on the way out tidies up behind itself.
         signal.signal(number, _leave)
+    if args.tells:
+        for problem in config.load().problems:
+            say(str(problem))
     try:
-        code: int = args.alone(args, open_screen) if args.alone else asyncio.run(args.run(args))
+        code: int = args.alone(args, screen) if args.alone else asyncio.run(args.run(args))
     except StudioError as error:
         say(str(error))
         return error.exit_code

@@ -7,14 +7,19 @@ import importlib
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from engine import __version__
+from engine import __version__, config
 
 PATHS = frozenset({"studio", "paths", "out", "recipe", "file"})
 """The arguments that name files."""
 
 
 class Parser(argparse.ArgumentParser):
-    """One sentence and a remedy instead of a usage dump."""
+    """One sentence and a remedy instead of a usage dump. more: what the help ends with."""
+
+    more: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        return super().format_help() + (f"\n{self.more()}\n" if self.more else "")
 
     def error(self, message: str) -> NoReturn:
         sentence = message[:1].upper() + message[1:]
@@ -32,9 +37,9 @@ def _late(module: str, name: str) -> Callable[[argparse.Namespace], Awaitable[in
 def _alone(module: str, name: str) -> Callable[..., int]:
     """For commands that bring their own event loop: the screen, the demo, the server."""
 
-    def run(args: argparse.Namespace, open_screen: object) -> int:
+    def run(args: argparse.Namespace, screen: object) -> int:
         function = getattr(importlib.import_module(f"engine.cli.{module}"), name)
-        return function(args, open_screen)  # type: ignore[no-any-return]
+        return function(args, screen)  # type: ignore[no-any-return]
 
     return run
 
@@ -79,6 +84,12 @@ def _between(low: float, high: float) -> Callable[[str], float]:
     return number
 
 
+def _options() -> str:
+    from engine.config import starting_file  # only for the help
+
+    return f"The file is {config.file()}.\n\n{starting_file.help_text()}"
+
+
 def _everywhere(studio: str | None, json: bool | str) -> Parser:
     """Options that stand before or after the command; after it they must not undo what stood before."""
     common = Parser(add_help=False)
@@ -88,7 +99,8 @@ def _everywhere(studio: str | None, json: bool | str) -> Parser:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole grammar; each command carries `run` (async) or `alone`."""
+    """The whole grammar; each command carries `run` (async) or `alone`, and whether it tells at its
+    beginning what is wrong in the settings."""
     common = _everywhere(argparse.SUPPRESS, argparse.SUPPRESS)
 
     top = Parser(
@@ -98,12 +110,12 @@ def parser() -> argparse.ArgumentParser:
         parents=[_everywhere(None, False)],
     )
     top.add_argument("--version", action="version", version=f"understudy {__version__}")
-    top.set_defaults(run=None, alone=_alone("screen", "studio"))
+    top.set_defaults(run=None, alone=_alone("screen", "studio"), tells=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
-    def add(name: str, module: str, function: str, help_: str) -> argparse.ArgumentParser:
+    def add(name: str, module: str, function: str, help_: str) -> Parser:
         command = commands.add_parser(name, help=help_, description=help_, parents=[common])
-        command.set_defaults(run=_late(module, function), alone=None)
+        command.set_defaults(run=_late(module, function), alone=None, tells=True)
         return command
 
     demo = commands.add_parser(
@@ -114,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
         "Without a terminal it runs as with --headless.",
     )
     demo.add_argument("--headless", action="store_true", help="the whole line of work without a screen")
-    demo.set_defaults(run=None, alone=_alone("screen", "demo"))
+    demo.set_defaults(run=None, alone=_alone("screen", "demo"), tells=False)
 
     command = add("import", "importing", "run", "read exports into the studio")
     command.add_argument("paths", nargs="+", metavar="PATH", help="a folder, a file or a zip")
@@ -189,8 +201,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("file", metavar="FILE")
     command.add_argument("--for", dest="provider", metavar="PROVIDER", default="openai", help="whose rules")
 
-    def provider_options(command: argparse.ArgumentParser, default: str | None = "local") -> None:
-        command.add_argument("--provider", metavar="NAME", default=default, help="local, openai or custom")
+    def provider_options(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--provider", metavar="NAME", help="local, openai or custom")
         command.add_argument("--base-url", metavar="URL", help="where a custom provider answers")
         command.add_argument("--key-env", metavar="NAME", help="the variable that holds its key")
 
@@ -225,7 +237,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = add("chat", "talking", "chat", "talk to a model; the reply streams to standard output")
     command.add_argument("model", nargs="?", metavar="MODEL", help="default: the newest fine-tuned one")
-    provider_options(command, default=None)
+    provider_options(command)
     command.add_argument("-p", "--prompt", metavar="TEXT", help="one message, one reply")
     command.add_argument("--system", metavar="TEXT", help="default: as in its training")
     command.add_argument("--temperature", type=_between(0, 2), default=0.8, metavar="X")
@@ -235,6 +247,17 @@ def parser() -> argparse.ArgumentParser:
 
     command = add("local", "serving", "local", "the local provider: status, start, stop")
     command.add_argument("action", nargs="?", default="status", choices=["status", "start", "stop"])
+
+    command = add("config", "configuring", "config", "the settings in force and where each comes from")
+    command.add_argument(
+        "action",
+        nargs="?",
+        default="show",
+        choices=["show", "init", "keys"],
+        help="init writes a file to begin with, keys lists the actions that [keys] can move",
+    )
+    command.more = _options
+    command.set_defaults(run=None, alone=_alone("configuring", "config_command"), tells=False)
 
     command = add("serve", "serving", "serve", "run the local provider for another machine")
     command.add_argument("--host", default="127.0.0.1", metavar="HOST")

@@ -1,4 +1,4 @@
-"""Commands that open the screen: the studio itself, and the demo."""
+"""Commands that open the screen: the studio itself, and the demo; and what a screen must have."""
 
 from __future__ import annotations
 
@@ -7,33 +7,45 @@ import asyncio
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+from engine import config
+from engine.cli.output import say
 from engine.errors import StudioError
 from engine.folders import local_folder, studio_path
 
-OpenScreen = Callable[[Path, bool], int]
+
+class ScreenRoom(NamedTuple):
+    """open(studio, demo): run the screen, its exit code. key_problems: what is wrong in [keys].
+    keys: (action's id, its keys, what it does) of every action."""
+
+    open: Callable[[Path, bool], int]
+    key_problems: Callable[[config.Loaded], Sequence[config.Problem]]
+    keys: Callable[[config.Loaded], Sequence[tuple[str, str, str]]]
 
 
-def studio(args: argparse.Namespace, open_screen: OpenScreen | None) -> int:
-    if open_screen is None or not _at_a_terminal():
+def studio(args: argparse.Namespace, screen: ScreenRoom | None) -> int:
+    if screen is None or not _at_a_terminal():
         raise StudioError(
             "The screen needs a terminal.", "Run it in one, or see `understudy --help` for the commands."
         )
-    return open_screen(studio_path(args.studio), False)
+    return screen.open(studio_path(args.studio), False)
 
 
-def demo(args: argparse.Namespace, open_screen: OpenScreen | None) -> int:
-    headless = args.headless or open_screen is None or not _at_a_terminal()
+def demo(args: argparse.Namespace, screen: ScreenRoom | None) -> int:
+    headless = args.headless or screen is None or not _at_a_terminal()
     with _studio_for_demo(args.studio) as path:
         from engine.cli.demo import load_samples, run
 
-        if headless or open_screen is None:
+        if headless or screen is None:
+            for problem in config.load().problems:
+                say(str(problem))
             return asyncio.run(run(path, as_json=args.json))
         asyncio.run(load_samples(path))
-        return open_screen(path, True)
+        return screen.open(path, True)
 
 
 def _at_a_terminal() -> bool:

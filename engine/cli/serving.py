@@ -32,7 +32,7 @@ async def local(args: argparse.Namespace) -> int:
     return 0
 
 
-def serve(args: argparse.Namespace, _open_screen: object) -> int:
+def serve(args: argparse.Namespace, _screen: object) -> int:
     """The server itself, in this process and its main thread, until ctrl+c."""
     # The one place that loads the local provider: `serve` is the server.
     from engine.local.serve import Running, run

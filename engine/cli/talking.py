@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from engine import config
 from engine.archive import JobRow, Studio, jobs, open_studio
 from engine.chat import ChatSettings, stream
 from engine.cli.opening import local_provider
@@ -25,7 +26,7 @@ async def chat(args: argparse.Namespace) -> int:
             "There is no fine-tuned model yet.",
             "`understudy train --ai NAME --follow` makes one; `understudy models` lists what there is.",
         )
-    name = args.provider or (job.provider if job else "local")
+    name = args.provider or (job.provider if job else config.load().settings.provider)
     base_url = args.base_url or (job.base_url if job and name == job.provider else None)
     chosen = provider(name, base_url=base_url, key_env=args.key_env)
     system = args.system if args.system is not None else (job.system if job else "")
@@ -101,7 +102,9 @@ async def _behind(studio: Studio, model: str | None) -> JobRow | None:
 
 
 async def models(args: argparse.Namespace) -> int:
-    chosen = provider(args.provider, base_url=args.base_url, key_env=args.key_env)
+    chosen = provider(
+        args.provider or config.load().settings.provider, base_url=args.base_url, key_env=args.key_env
+    )
     if args.action == "delete":
         return await _delete(args, chosen)
     async with await connect(chosen, local_provider(args)) as connection:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from engine import config
 from engine.archive import EventRow, JobRow, Studio
 from engine.archive import jobs as known
 from engine.cli.chunking import chosen_recipe, summary
@@ -36,7 +37,9 @@ from engine.providers import train as start
 
 
 async def train(args: argparse.Namespace) -> int:
-    chosen = provider(args.provider, base_url=args.base_url, key_env=args.key_env)
+    chosen = provider(
+        args.provider or config.load().settings.provider, base_url=args.base_url, key_env=args.key_env
+    )
     async with await existing_studio(args) as studio:
         if args.dataset:
             dataset = await load(studio, args.dataset)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine import config
 from engine.errors import StudioError
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -65,11 +66,11 @@ class Provider(msgspec.Struct, frozen=True):
 def provider(name: str, *, base_url: str | None = None, key_env: str | None = None) -> Provider:
     """The preset `name`: local, openai or custom. Raises StudioError for anything else.
 
-    base_url belongs to `custom` alone (else UNDERSTUDY_BASE_URL); key_env names the environment
+    base_url belongs to `custom` alone (else the settings' base_url); key_env names the environment
     variable to take the key from.
     """
     if name == "custom":
-        return _custom(base_url or os.environ.get("UNDERSTUDY_BASE_URL"), key_env)
+        return _custom(base_url or config.load().settings.base_url, key_env)
     if name not in ("local", "openai"):
         raise StudioError(f"There is no provider called {name}.", "Choose local, openai or custom.")
     chosen = _local() if name == "local" else _openai(key_env)
@@ -81,8 +82,8 @@ def provider(name: str, *, base_url: str | None = None, key_env: str | None = No
 
 
 def providers() -> list[Provider]:
-    """Every preset that can be used now; `custom` only where UNDERSTUDY_BASE_URL is set."""
-    names = ["local", "openai"] + (["custom"] if os.environ.get("UNDERSTUDY_BASE_URL") else [])
+    """Every preset that can be used now; `custom` only where the settings say its base_url."""
+    names = ["local", "openai"] + (["custom"] if config.load().settings.base_url else [])
     return [provider(name) for name in names]
 
 
@@ -120,7 +121,7 @@ def _custom(base_url: str | None, key_env: str | None) -> Provider:
     if not base_url:
         raise StudioError(
             "The provider custom needs an address.",
-            "Give it with --base-url or in UNDERSTUDY_BASE_URL, for example http://localhost:8000/v1.",
+            "Give it with --base-url, or as base_url in the config, for example http://localhost:8000/v1.",
         )
     refusal = StudioError(
         "That address of the provider is no web address.", "Write it like https://example.com/v1."

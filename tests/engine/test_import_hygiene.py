@@ -6,6 +6,7 @@ import sys
 import pytest
 
 ROOMS = [
+    "engine.config",
     "engine.conversation",
     "engine.importers",
     "engine.archive",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,13 +27,21 @@ def test_the_screen_imports_nothing_heavy(module: str) -> None:
 
 def test_over_ssh_there_are_fewer_frames_and_no_animation() -> None:
     program = (
-        "import tui; from textual import constants; print(constants.MAX_FPS, constants.TEXTUAL_ANIMATIONS)"
+        "from engine import config; from tui import terminal; terminal.prepare(config.load().settings)\n"
+        "from textual import constants as c; print(c.MAX_FPS, c.TEXTUAL_ANIMATIONS, c.COLOR_SYSTEM)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"SSH_CONNECTION": "a b c d", "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["15", "none"]
+    for environment, expected in (
+        ({"SSH_CONNECTION": "a b c d", "COLORTERM": "truecolor"}, "15 none 256"),
+        ({"SSH_CONNECTION": "a b c d"}, "15 none auto"),
+        ({"SSH_CONNECTION": "a b c d", "UNDERSTUDY_SSH": "off"}, "60 none auto"),
+        ({"UNDERSTUDY_SSH": "on"}, "15 none auto"),
+        ({}, "60 none auto"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PATH": "", "PYTHONPATH": str(Path.cwd()), **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == expected

@@ -10,9 +10,11 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.actions import bindings, find
+from tui.actions import bindings
+from tui.keymap import action as key_action
+from tui.keymap import key_name, moved
+from tui.plain import plain
 from tui.widgets.cells import fit
-from tui.widgets.key_line import key_name
 from tui.widgets.sheet import Sheet
 
 
@@ -36,11 +38,12 @@ class Help(ModalScreen[None], Sheet[None], inherit_bindings=False):
     def _keys(self) -> Content:
         lines: list[Content] = []
         before = ""
+        others, spelled = moved(self), plain(self)
         active = {one.binding.id for one in self.about.active_bindings.values()}
         seen: set[str] = set()
         for node in (self.about.focused or self.about).ancestors_with_self:
             for binding in (one for bound in node._bindings.key_to_bindings.values() for one in bound):
-                action, id = find(binding.id), binding.id or ""
+                action, id = key_action(binding.id, others), binding.id or ""
                 group = id.partition(".")[0]
                 # Of the app's keys those that a pane takes, or that lead to no pane, are not there.
                 if action is None or id in seen or (group == "app" and id not in active):
@@ -49,7 +52,12 @@ class Help(ModalScreen[None], Sheet[None], inherit_bindings=False):
                 if before and group != before:
                     lines.append(Content(""))
                 before = group
-                keys = action.shown or "  ".join(key_name(key) for key in action.keys.split(","))
+                names = [key_name(key, spelled) for key in action.keys.split(",")]
+                keys = action.shown if action.shown and not spelled else "  ".join(names)
                 styles = ("", "$muted") if id in active else ("$faint", "$faint")
-                lines.append(Content.assemble((fit(keys, 14), styles[0]), (f" {action.help}", styles[1])))
+                lines.append(
+                    Content.assemble(
+                        (fit(keys, 24 if spelled else 14), styles[0]), (f" {action.help}", styles[1])
+                    )
+                )
         return Content("\n").join(lines)

@@ -11,10 +11,12 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
-from tui.actions import Action, bindings, find
+from tui.actions import Action, bindings
+from tui.keymap import action as key_action
+from tui.keymap import moved, written
+from tui.plain import plain
 from tui.widgets.cells import fit, right
 from tui.widgets.field import Field
-from tui.widgets.key_line import key_name
 from tui.widgets.line_list import LineList
 from tui.widgets.sheet import Sheet
 
@@ -95,7 +97,7 @@ class _Items(LineList):
 
     def row(self, index: int, width: int) -> Content:
         action = self.found[index].action
-        keys = action.shown or key_name(action.keys)
+        keys = written(action, plain(self))
         return Content.assemble(f" {fit(action.help, width - 13)} ", (right(keys, 10), "$muted"), " ")
 
 
@@ -108,7 +110,7 @@ def _items(about: Screen[Any]) -> list[Item]:
         for node in part.ancestors_with_self:
             for bound in node._bindings.key_to_bindings.values():
                 for binding in bound:
-                    action = find(binding.id)
+                    action = key_action(binding.id, moved(about))
                     group = (binding.id or "").partition(".")[0]
                     if action is None or binding.id in seen or (group in MOVING and not action.label):
                         continue

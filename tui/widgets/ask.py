@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.safe_text import content
 from tui.widgets.prompt import Prompt
 from tui.widgets.sheet import Sheet
@@ -48,8 +49,10 @@ class Ask(ModalScreen[str | None], Sheet[str | None], inherit_bindings=False):
             yield Static(content(self.question), id="question")
             yield Prompt(self.text, one_line=self.one_line)
             yield Static("", id="refused")
-            newline = "" if self.one_line else "   ctrl+j new line"
-            yield Static(Content(f"⏎ {self.does}{newline}   esc close"), id="hint")
+            newline = "" if self.one_line else "   {prompt.newline} new line"
+            yield Static(
+                Content(keyed(f"{{prompt.send}} {self.does}{newline}   {{ask.close}} close", self)), id="hint"
+            )
 
     def on_mount(self) -> None:
         prompt = self.query_one(Prompt)

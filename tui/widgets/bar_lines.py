@@ -6,10 +6,13 @@ from typing import ClassVar
 
 from textual import events
 from textual.content import Content
+from textual.geometry import Offset
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions
+
+from tui.plain import plain
 
 
 class BarLines(ScrollView, can_focus=True, inherit_bindings=False):
@@ -32,6 +35,8 @@ class BarLines(ScrollView, can_focus=True, inherit_bindings=False):
         width = self.size.width
         style = self.visual_style
         if under_bar:
+            if plain(self) and text.plain[:1] in (" ", "▌", "│", "·"):
+                text = Content(">") + text[1:]
             style += self.get_visual_style("lines--bar" if self.has_focus else "lines--bar-blurred")
             if self.app.current_theme.ansi:
                 # The terminal's own palette has no grey that is known to be readable.
@@ -39,6 +44,11 @@ class BarLines(ScrollView, can_focus=True, inherit_bindings=False):
         options = RenderOptions(self._get_style, {"text_wrap": "nowrap"})
         strips = text.render_strips(width, 1, style, options)
         return (strips[0] if strips else Strip.blank(width)).adjust_cell_length(width, style.rich_style)
+
+    def point(self, y: int) -> None:
+        """Put the terminal's cursor, which a screen reader follows, on line `y` of the view."""
+        if self.has_focus:
+            self.app.cursor_position = self.content_region.offset + Offset(0, y)
 
     def refresh_bar(self) -> None:
         """Repaint the lines under the bar."""

@@ -46,8 +46,10 @@ class Line(NamedTuple):
         """Whether it only introduces its message, and the bar leaves it alone."""
         return self.what in ("day", "gap")
 
-    def draw(self, row: MessageRow, ai: bool, width: int, marks: Marks | None) -> Content:
-        """The line in `width` cells. marks: what to mark in the text."""
+    def draw(
+        self, row: MessageRow, ai: bool, width: int, marks: Marks | None, plain: bool = False
+    ) -> Content:
+        """The line in `width` cells. marks: what to mark in the text. plain: the role in words."""
         if self.what == "gap":
             return Content("")
         if self.what == "day":
@@ -56,7 +58,8 @@ class Line(NamedTuple):
             return Content.assemble((rule, "$rule"), (f" {self.text} ", "$muted"), (rule, "$rule"))
         gutter = ("· ", "$faint") if row.kind in SYSTEM else ("▌ ", "$accent") if ai else ("│ ", "$faint")
         if self.what == "name":
-            text = Content.assemble((self.text, "bold $accent" if ai else "bold"))
+            role = ", AI sender" if ai and plain else ""
+            text = Content.assemble((self.text + role, "bold $accent" if ai else "bold"))
         elif self.what == "note":
             text = Content.assemble((self.text, "$muted"))
         else:

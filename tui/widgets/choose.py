@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.safe_text import content, safe_line
 from tui.widgets.cells import fit, right
 from tui.widgets.line_list import LineList
@@ -35,7 +36,7 @@ class Choose(ModalScreen[int | None], Sheet[int | None], inherit_bindings=False)
         with Vertical(id="sheet"):
             yield Static(content(self.question), id="question")
             yield Answers()
-            yield Static(Content("⏎ choose   esc close"), id="hint")
+            yield Static(Content(keyed("{list.open} choose   {choose.close} close", self)), id="hint")
 
     def on_mount(self) -> None:
         answers = self.query_one(Answers)

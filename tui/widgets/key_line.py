@@ -6,7 +6,9 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.actions import find
+from tui.keymap import action as key_action
+from tui.keymap import moved, written
+from tui.plain import plain
 from tui.safe_text import safe_line
 
 AT_MOST = 6
@@ -53,16 +55,17 @@ class KeyLine(Widget):
 
     def _keys(self, width: int) -> list[tuple[str, str]]:
         """(text, style) pieces: the focused widget's keys, its pane's, `? keys`, and `q quit` if it fits."""
+        others, spelled = moved(self), plain(self)
         own: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         for active in self.screen.active_bindings.values():
-            action = find(active.binding.id)
+            action = key_action(active.binding.id, others)
             if action is None or not action.label or not active.enabled:
                 continue
-            shown = (action.shown or key_name(action.keys), action.label)
+            shown = (written(action, spelled), action.label)
             if shown not in own and shown not in common:
                 (common if (active.binding.id or "").startswith("app.") else own).append(shown)
-        way_back = [shown for shown in own if shown[0] == "esc"]
+        way_back = [shown for shown in own if shown[0] in ("esc", "escape")]
         own = [shown for shown in own if shown not in way_back]
         chosen = [*own[: AT_MOST - len(way_back) - len(common[:1])], *way_back, *common][:AT_MOST]
         while len(chosen) > 1 and sum(len(key) + len(label) + 4 for key, label in chosen) - 3 > width:
@@ -73,11 +76,3 @@ class KeyLine(Widget):
         for key, label in chosen:
             pieces += [("   " if pieces else "", ""), (key, "$foreground"), (f" {label}", "")]
         return pieces
-
-
-def key_name(keys: str) -> str:
-    """How a key is written: `⏎`, `esc`, `/`, `ctrl+g`."""
-    first = keys.split(",")[0]
-    return {"enter": "⏎", "escape": "esc", "slash": "/", "question_mark": "?", "equals_sign": "="}.get(
-        first, first
-    )

@@ -98,6 +98,8 @@ class LineList(BarLines, inherit_bindings=False):
         if index >= self.rows:
             return self.strip(Content(""), False)
         drawn = self.rows_of(index, self.size.width)
+        if index == self.cursor and part == 0:
+            self.point(y)
         return self.strip(drawn[part] if part < len(drawn) else Content(""), index == self.cursor)
 
     def on_mount(self) -> None:

@@ -14,6 +14,8 @@ from textual.strip import Strip
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
+from tui.plain import plain
+
 Point = tuple[int, float]
 """(step, loss)"""
 
@@ -42,7 +44,7 @@ class LossChart(Widget):
         """Draw these points. steps: the job's last step, where the axis ends; 0 while unknown."""
         self._data = (train, valid, steps)
         before, size = self._lines, self.size
-        self._lines = chart(*self._data, width=size.width, height=size.height)
+        self._lines = self._chart()
         self._drawn = size
         if len(before) != len(self._lines):
             self.refresh()
@@ -53,10 +55,14 @@ class LossChart(Widget):
             if changed:
                 self.refresh(*(Region(0, y, size.width, 1) for y in changed))
 
+    def _chart(self) -> list[Content]:
+        drawn = in_figures if plain(self) else chart
+        return drawn(*self._data, width=self.size.width, height=self.size.height)
+
     def render_line(self, y: int) -> Strip:
         size = self.size
         if self._drawn != size:
-            self._lines = chart(*self._data, width=size.width, height=size.height)
+            self._lines = self._chart()
             self._drawn = size
         base = self.visual_style
         if y < len(self._lines):
@@ -101,6 +107,21 @@ def chart(
     lines.append(Content.styled("     └" + "─" * columns, "$muted"))
     lines.append(Content.styled(_scale(last, columns), "$muted"))
     return lines
+
+
+def in_figures(
+    train: Sequence[Point], valid: Sequence[Point], steps: int, *, width: int, height: int
+) -> list[Content]:
+    """The same without drawing: a line of figures for each of so many steps, the last one among them."""
+    at = dict(valid)
+    every = max(1, -(-len(train) // max(1, height)))
+    shown = [point for place, point in enumerate(reversed(train)) if place % every == 0]
+    lines = []
+    for step, loss in reversed(shown):
+        near = [at[known] for known in at if step - every < known <= step]
+        said = f", validation {near[-1]:.2f}" if near else ""
+        lines.append(Content(f"step {step:,}: training loss {loss:.2f}{said}"[:width]))
+    return lines[-height:]
 
 
 def _curve(points: Sequence[Point], last: int, columns: int, rows: int) -> list[list[int]]:

@@ -54,6 +54,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         width, number = self.size.width, y + self.scroll_offset.y
+        if y == 0 and self.has_focus:
+            self.app.cursor_position = self.content_region.offset  # a screen reader follows it
         base = self.visual_style
         if number >= len(self.lines):
             return Strip.blank(width, base.rich_style)

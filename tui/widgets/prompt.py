@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from tui.actions import bindings
+from tui.keymap import action, moved
 from tui.safe_text import safe_text
 
 
@@ -50,7 +51,7 @@ class Prompt(TextArea, inherit_bindings=False):
         self.cursor_blink = False
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "enter":
+        if event.key == "enter" and "enter" in self._sends():
             # TextArea would make a new line of it before the bindings are asked.
             event.stop()
             event.prevent_default()
@@ -68,6 +69,10 @@ class Prompt(TextArea, inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not (action == "newline" and self.one_line)
+
+    def _sends(self) -> list[str]:
+        row = action("prompt.send", moved(self))
+        return row.keys.split(",") if row else []
 
     def action_send(self) -> None:
         self.post_message(self.Sent(self, self.text))

@@ -6,6 +6,7 @@ from textual import events
 from textual.content import Content
 from textual.widget import Widget
 
+from tui.plain import plain
 from tui.safe_text import safe_line
 from tui.status import Status
 from tui.widgets.cells import number, spread
@@ -48,7 +49,8 @@ class TopLine(Widget):
         pieces: list[str | tuple[str, str]] = []
         for digit, title in self.status.panes:
             waiting = self.status.counts.get(digit)
-            text = f"{digit} {title}"
+            here = digit == self.current and plain(self)
+            text = f"[{digit}] {title}" if here else f"{digit} {title}"
             pieces += ["  " if pieces else ""]
             pieces += [(text, "bold $accent") if digit == self.current else text]
             if waiting:

@@ -18,6 +18,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.actions import bindings
+from tui.plain import plain
 from tui.widgets.bar_lines import BarLines
 from tui.widgets.bubbles import Line, Marks, lay_out
 
@@ -250,13 +251,15 @@ class Transcript(BarLines, inherit_bindings=False):
             return self._marked(y, Content(""), False)
         line = self._lines[number]
         row = self.rows[line.message]
-        text = line.draw(row, row.person == self.ai, self._width, self._marks)
+        text = line.draw(row, row.person == self.ai, self._width, self._marks, plain(self))
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(number)) is not None:
             start, end = span
             style = self.screen.get_visual_style("screen--selection")
             text = text.stylize(style, start, len(text.plain) if end == -1 else end)
         under_bar = self._first + line.message == self.cursor and not line.lead
+        if under_bar and (not number or self._lines[number - 1].message != line.message):
+            self.point(y)
         return self._marked(y, text, under_bar).apply_offsets(0, number)
 
     @property

@@ -10,6 +10,8 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
 
+from tui.keymap import keyed
+from tui.plain import plain
 from tui.safe_text import safe_line, safe_text
 from tui.screens.chat.asking import Partner
 from tui.widgets.cells import number, plural, wrap
@@ -93,12 +95,13 @@ class ChatView(Lines):
     def state(self, answering: bool, editing: bool, writing: bool) -> str:
         """One line on what goes on, or what to do next."""
         if answering:
-            return "↓ follows" if self.following else "G follows the reply again"
+            again = keyed("{page.end} follows the reply again", self)
+            return "↓ follows" if self.following else again
         if editing:
-            return "editing the last message; esc leaves it as it was"
+            return keyed("editing the last message; {chat.back} leaves it as it was", self)
         if not self.following:
-            return "G goes to the end"
-        return "" if writing else "i or ⏎ to write"
+            return keyed("{page.end} goes to the end", self)
+        return "" if writing else keyed("{chat.write} to write", self)
 
     def show_origins(self) -> None:
         """Show the training line below each reply of which it is known, or hide it again."""
@@ -137,7 +140,9 @@ class ChatView(Lines):
                 self.bubbles[index].role == "assistant" and self.bubbles[index - 1].role == "user"
             )
             self.lines += [Content("")] if apart else []
-            self.lines += bubble_lines(self.bubbles[index], width, self.origins)
+            self.lines += bubble_lines(
+                self.bubbles[index], width, self.origins, plain(self), keyed("{chat.origin}", self)
+            )
         height = max(len(self.lines), self.virtual_size.height if before is not None else 0)
         if self.virtual_size != (width, height):
             self.virtual_size = Size(width, height)
@@ -178,8 +183,10 @@ def heading(partner: Partner) -> Content:
     return Content.assemble(*parts)
 
 
-def bubble_lines(bubble: Bubble, width: int, origins: bool) -> list[Content]:
-    """One turn in lines."""
+def bubble_lines(
+    bubble: Bubble, width: int, origins: bool, named: bool = False, key: str = "o"
+) -> list[Content]:
+    """One turn in lines. named: the role in a word of its own. key: shows the origin."""
     own = bubble.role == "user"
     gutter = ("│ ", "$faint") if own else ("▌ ", "$accent")
     lines: list[Content] = []
@@ -187,10 +194,11 @@ def bubble_lines(bubble: Bubble, width: int, origins: bool) -> list[Content]:
     text = safe_text(bubble.text) + (CURSOR if bubble.growing else "")
     if text:
         style = "$muted" if own else ""
+        lines += [Content("You" if own else "Model")] if named else []
         lines += [Content.assemble(gutter, (line, style)) for line in wrap(text, room)]
     for line in wrap(safe_line(bubble.said), room) if bubble.said else []:
         lines.append(Content.assemble(("  ", ""), (line, "bold")))
-    figures = _figures(bubble)
+    figures = _figures(bubble, key)
     if figures:
         lines += [Content.assemble("  ", (line, "$muted")) for line in wrap(figures, room)]
     if origins and bubble.origin:
@@ -199,7 +207,7 @@ def bubble_lines(bubble: Bubble, width: int, origins: bool) -> list[Content]:
     return lines
 
 
-def _figures(bubble: Bubble) -> str:
+def _figures(bubble: Bubble, key: str) -> str:
     """`18 tokens · 0.2 s to the first · 310/s · nearest training line 34 % alike (o)`"""
     parts = []
     if bubble.tokens is not None:
@@ -213,6 +221,7 @@ def _figures(bubble: Bubble) -> str:
             parts.append(f"{number(round((bubble.tokens - 1) / took))}/s")
     if bubble.similarity is not None:
         parts.append(
-            f"nearest training line {bubble.similarity * 100:.0f} % alike" + (" (o)" if bubble.origin else "")
+            f"nearest training line {bubble.similarity * 100:.0f} % alike"
+            + (f" ({key})" if bubble.origin else "")
         )
     return " · ".join(parts)

@@ -17,6 +17,7 @@ from textual.widgets import Static
 from engine.errors import StudioError
 from tui.actions import bindings
 from tui.following import News, follower
+from tui.keymap import keyed
 from tui.pane import Pane
 from tui.screens.chat import asking
 from tui.screens.chat.asking import Choice, Partner
@@ -36,8 +37,8 @@ FLUSH = 0.11
 NO_MODEL = """\
 Nobody to talk to yet: no model has been trained.
 
-[4]  Training makes one.
-[m]  lists every model that can be reached."""
+[{app.pane-4}]  Training makes one.
+[{chat.model}]  lists every model that can be reached."""
 
 
 class ChatPane(Pane):
@@ -128,7 +129,7 @@ class ChatPane(Pane):
             with Horizontal(id="prompt"):
                 yield Static(Content("> "), id="sign")
                 yield Prompt(placeholder="write to it")
-        yield Static(Content(NO_MODEL), id="nobody")
+        yield Static(Content(keyed(NO_MODEL, self)), id="nobody")
 
     def on_mount(self) -> None:
         self.query_one(ChatView).focus()

@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from engine.errors import StudioError
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import safe_line
 from tui.screens.chunks import making
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 NOBODY = """\
 Nobody is the AI sender yet: whose voice shall the model learn?
 
-[2]  Senders, and there [a] makes somebody the AI sender."""
+[{app.pane-2}]  Senders, and there [{senders.ai}] makes somebody the AI sender."""
 
 PRESETS = (
     ("studio", "studio: by session, ends on the AI, keeps a test"),
@@ -66,7 +67,7 @@ class ChunksPane(Pane):
         """There is nothing to build: no AI sender, or nothing of theirs to learn."""
 
         state: tuple[int, str]
-        said: str = NOBODY
+        said: str = ""
 
     @dataclass
     class Built(Message):
@@ -112,7 +113,7 @@ class ChunksPane(Pane):
         with Vertical(classes="detail"):
             yield Page()
         yield Totals()
-        yield Static(Content(NOBODY), id="nobody")
+        yield Static(Content(keyed(NOBODY, self)), id="nobody")
 
     def on_mount(self) -> None:
         self.query_one(ChunkList).focus()
@@ -160,8 +161,9 @@ class ChunksPane(Pane):
         if made.dataset.chunks:
             self.post_message(self.Built(state, made))
         else:
+            there = keyed("[{app.pane-2}]  Senders", self)
             nothing = f"Nothing of {safe_line(person.name, 60)} can be learned with this recipe:"
-            self.post_message(self.Nobody(state, f"{nothing}\n{dropped(made.dataset)}.\n\n[2]  Senders"))
+            self.post_message(self.Nobody(state, f"{nothing}\n{dropped(made.dataset)}.\n\n{there}"))
 
     async def _rest(self) -> None:
         await asyncio.sleep(0.05)  # a held key passes many rows; only the last counts
@@ -189,7 +191,7 @@ class ChunksPane(Pane):
         if event.state != self._building:
             return
         self._state, self._building = event.state, None
-        self.query_one("#nobody", Static).update(Content(event.said))
+        self.query_one("#nobody", Static).update(Content(event.said or keyed(NOBODY, self)))
         self.add_class("-empty")
         self.studio_app.status.count(self.DIGIT, 0)
         self.refresh_bindings()
@@ -313,6 +315,8 @@ class ChunksPane(Pane):
             return
         if self.made.errors:
             said = next((one.message for one in self.made.general), "Some chunks would be refused.")
-            self.on_pane_trouble(self.Trouble(StudioError(said, "! goes to the next problem.")))
+            self.on_pane_trouble(
+                self.Trouble(StudioError(said, keyed("{chunks.problem} goes to the next problem.", self)))
+            )
             return
         self.studio_app.go(4, self.made.dataset)

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from engine.errors import StudioError
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.safe_text import safe_line
 from tui.widgets.cells import number, plural, right, wrap
 from tui.widgets.choose import Answers
@@ -68,7 +69,7 @@ class Forgetting(ModalScreen[bool], Sheet[bool], inherit_bindings=False):
             yield Static(Content("Which source shall be forgotten?"), id="question")
             yield Answers()
             yield Static("", id="what")
-            yield Static(Content("⏎ choose   esc close"), id="hint")
+            yield Static(Content(keyed("{list.open} choose   {forgetting.close} close", self)), id="hint")
 
     def on_mount(self) -> None:
         self.run_worker(self._list())
@@ -117,15 +118,21 @@ class Forgetting(ModalScreen[bool], Sheet[bool], inherit_bindings=False):
 
     def on_forgetting_found(self, event: Found) -> None:
         self.state = "asking"
-        self._show(f"Forget {event.found.source}?", _goes(event.found), "y forget for good   esc keep it")
+        self._show(
+            f"Forget {event.found.source}?",
+            _goes(event.found),
+            "{forgetting.forget} forget for good   {forgetting.close} keep it",
+        )
 
     def on_forgetting_done(self, event: Done) -> None:
         self.state, self.gone = "done", True
-        self._show(f"{event.done.source} is forgotten.", _stays(event.done), "esc close")
+        self._show(f"{event.done.source} is forgotten.", _stays(event.done), "{forgetting.close} close")
 
     def on_forgetting_failed(self, event: Failed) -> None:
         self.state = "done"
-        self._show("Nothing was deleted.", [event.error.message, event.error.hint], "esc close")
+        self._show(
+            "Nothing was deleted.", [event.error.message, event.error.hint], "{forgetting.close} close"
+        )
 
     def _show(self, heading: str, said: Sequence[str], hint: str) -> None:
         self.add_class("-chosen")
@@ -133,7 +140,7 @@ class Forgetting(ModalScreen[bool], Sheet[bool], inherit_bindings=False):
         lines = [part for line in said for part in wrap(safe_line(line), width)]
         self.query_one("#question", Static).update(Content(safe_line(heading)))
         self.query_one("#what", Static).update(Content("\n".join(lines)))
-        self.query_one("#hint", Static).update(Content(hint))
+        self.query_one("#hint", Static).update(Content(keyed(hint, self)))
 
     @property
     def _app(self) -> UnderstudyApp:

@@ -20,7 +20,7 @@ def asked(row: ConversationRow, people: Sequence[PersonRow], chosen: int) -> Cho
 
 
 async def leave_out(studio: Studio, row: ConversationRow, person: PersonRow | None = None) -> tuple[str, str]:
-    """Change it; returns what was done and how to undo it, in words."""
+    """Change it; returns what was done and how to undo it, in words that `keyed` reads."""
     from engine.archive import leaving_out
 
     title = row.title or "This conversation"
@@ -28,8 +28,8 @@ async def leave_out(studio: Studio, row: ConversationRow, person: PersonRow | No
         out = not row.left_out
         await leaving_out.leave_out_conversation(studio, row.id, out)
         said = f"{title} is {'left out of every chunk' if out else 'in again'}."
-        return said, "x takes it in again." if out else ""
+        return said, "{conversations.leave-out} takes it in again." if out else ""
     out = row.id not in person.out_of
     await leaving_out.leave_out_there(studio, person.id, row.id, out)
     said = f"{person.name} is {'left out' if out else 'in again'} in {title}."
-    return said, "X takes them in again." if out else ""
+    return said, "{conversations.leave-out-there} takes them in again." if out else ""

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
 from tui.screens.conversations.leaving_out import asked, leave_out
@@ -133,7 +134,7 @@ class ConversationsPane(Pane):
             yield Static("", classes="gap")
             yield Transcript()
             yield Static("", classes="line", id="place")
-        yield Static(Content.assemble(*WELCOME), id="welcome")
+        yield Static(Content.assemble(*((keyed(text, self), style) for text, style in WELCOME)), id="welcome")
 
     def arrive(self) -> None:
         wanted = self.studio_app.wanted(self.DIGIT)
@@ -270,7 +271,7 @@ class ConversationsPane(Pane):
         self.app.push_screen(Choose("Whose voice shall the model learn?", rows, chosen), choose)
 
     def on_conversations_pane_said(self, event: Said) -> None:
-        self.say(event.what, event.hint)
+        self.say(event.what, keyed(event.hint, self))
 
     # Keys
 
@@ -532,7 +533,8 @@ class ConversationsPane(Pane):
         self.query_one(ConversationList).list(rows)
         if self.shown is None and rows and (self._open_first or not self.has_class("-narrow")):
             self.on_conversations_pane_show(self.Show(rows[0]))
-        narrowed = f"{fit(safe_line(words(self.narrowed)), 21).rstrip()} · esc shows everything"
+        back = keyed("{pane.back}", self)
+        narrowed = f"{fit(safe_line(words(self.narrowed)), 21).rstrip()} · {back} shows everything"
         if not self.narrowed:
             narrowed = f"all sources · all people · {self.order}"
         self.query_one("#narrowed", Static).update(content(narrowed), layout=False)

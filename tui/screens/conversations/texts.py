@@ -17,12 +17,12 @@ ORDERS = ("newest first", "most messages first", "by title")
 
 WELCOME: tuple[tuple[str, str], ...] = (
     ("Nothing here yet.\n\n", ""),
-    ("i", "bold"),
+    ("{conversations.import}", "bold"),
     ("   import an export\n\n", ""),
     ("    Messenger   Accounts Center, Download your information, format JSON;\n", "$muted"),
     ("                then the zips, or the folder they unpack to\n", "$muted"),
     ("    iMessage    ~/Library/Messages/chat.db, or a copy of it\n\n", "$muted"),
-    ("d", "bold"),
+    ("{conversations.sample}", "bold"),
     ("   look around with the sample first: invented people, nothing of yours", ""),
 )
 

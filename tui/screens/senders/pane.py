@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import safe_line
 from tui.screens.senders import changes
@@ -34,9 +35,9 @@ Change = Callable[["Studio"], Awaitable[changes.Undo]]
 REST = 0.3
 """Seconds that the bar must rest before the preview follows it."""
 
-NOBODY = "Nobody has written anything yet.\n\nGo to 1 and import an export, or load the sample."
+NOBODY = "Nobody has written anything yet.\n\nGo to {app.pane-1} and import an export, or load the sample."
 
-UNKNOWN = "Nobody is called that.\nesc shows everybody."
+UNKNOWN = "Nobody is called that.\n{pane.back} shows everybody."
 
 
 class SendersPane(Pane):
@@ -112,7 +113,7 @@ class SendersPane(Pane):
             yield Static("", classes="line", id="many")
         with Vertical(classes="detail"):
             yield PreviewView()
-        yield Static(Content(NOBODY), id="nobody")
+        yield Static(Content(keyed(NOBODY, self)), id="nobody")
 
     def arrive(self) -> None:
         if self._edition != self.studio_app.edition:
@@ -193,7 +194,7 @@ class SendersPane(Pane):
     def on_senders_pane_changed(self, event: Changed) -> None:
         if event.undo is not None:
             self._undo.append((event.said, event.undo))
-        self.say(event.said, "u takes it back." if event.undo else "")
+        self.say(event.said, keyed("{senders.undo} takes it back.", self) if event.undo else "")
         self.work("load", self._load, event.on)
 
     def on_senders_pane_previewed(self, event: Previewed) -> None:
@@ -252,7 +253,7 @@ class SendersPane(Pane):
             more = safe_line(" · ".join(filter(None, parts)))
             self.query_one("#about", Static).update(Content(f"{said}\n{more}"), layout=False)
         elif self._everybody:
-            self.query_one("#about", Static).update(Content(UNKNOWN), layout=False)
+            self.query_one("#about", Static).update(Content(keyed(UNKNOWN, self)), layout=False)
         narrow = self.has_class("-narrow")
         many = [plural(len(table.people), "person", "people")]
         if len(table.people) < len(self._everybody):
@@ -356,7 +357,7 @@ class SendersPane(Pane):
 
     def action_same(self) -> None:
         if self.query_one(People).marked:
-            self.say("Some people are marked.", "J joins the marked ones.")
+            self.say("Some people are marked.", keyed("{senders.join} joins the marked ones.", self))
         elif self._asked is not None:
             keep, other = self._answered()
             names = keep.name if keep.name == other.name else f"{other.name} and {keep.name}"

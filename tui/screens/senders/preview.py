@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.content import Content
 from textual.widget import Widget
 
+from tui.keymap import keyed
 from tui.safe_text import safe_line, safe_text
 from tui.widgets.cells import plural, wrap
 
@@ -43,7 +44,10 @@ class PreviewView(Widget):
         self.refresh()
 
     def render(self) -> Content:
-        return _drawn(self.preview, self.size.width, self.size.height) if self.preview else Content("")
+        if self.preview is None:
+            return Content("")
+        shown = self.preview._replace(why=keyed(self.preview.why, self))
+        return _drawn(shown, self.size.width, self.size.height)
 
 
 async def preview(
@@ -63,7 +67,9 @@ async def preview(
             head = f"With {ai.name} as the AI sender, the next chunk with {person.name} reads"
     if person.role == "left out":
         return Preview(
-            f"{person.name} is left out", None, "Nothing of theirs goes into a chunk. x takes them in again."
+            f"{person.name} is left out",
+            None,
+            "Nothing of theirs goes into a chunk. {senders.leave-out} takes them in again.",
         )
     why = ""
     for id in await reading.newest_with(studio, people, limit=TRIED):

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from engine.errors import StudioError
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.safe_text import safe_line
 from tui.widgets.cells import number, plural, wrap
 from tui.widgets.choose import Choose
@@ -60,11 +61,12 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
-        from engine.providers import provider
+        from engine.providers import providers
 
         self.dataset = dataset
-        self.provider = provider("local")
-        self.base_model = self.provider.base_models[0]
+        usable = {one.name: one for one in providers()}
+        self.provider = usable.get(self._app.settings.provider, usable["local"])
+        self.base_model = next(iter(self.provider.base_models), "")
         self.problem: StudioError | None = None
 
     def compose(self) -> ComposeResult:
@@ -90,8 +92,9 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
 
         made = plan(self.dataset, self.provider, self._settings()) if self.base_model else None
         kept = len(self.dataset.split("test"))
+        keys = [keyed(key, self) for key in ("{confirm.agree}", "{confirm.leave}", "{confirm.base}")]
         self.query_one(Page).show(
-            lambda width: plan_lines(self.dataset, self.provider, made, kept, self.problem, width)
+            lambda width: plan_lines(self.dataset, self.provider, made, kept, self.problem, width, keys)
         )
         self.refresh_bindings()
 
@@ -185,8 +188,9 @@ def plan_lines(
     kept: int,
     problem: StudioError | None,
     width: int,
+    keys: Sequence[str],
 ) -> list[Content]:
-    """The page in lines."""
+    """The page in lines. keys: to agree, to leave, to list the base models."""
     room = max(20, min(width, 96) - NAMES)
     where = (
         "stays on this machine" if provider.stays_here else f"leaves this machine, goes to {provider.host}"
@@ -204,7 +208,7 @@ def plan_lines(
     row("everything", where, "bold")
     row("provider", provider.name)
     if plan is None:
-        row("base model", "none chosen yet: b lists what the provider has")
+        row("base model", f"none chosen yet: {keys[2]} lists what the provider has")
     else:
         what = WHAT.get(plan.base_model, "") if provider.stays_here else ""
         row("base model", f"{plan.base_model}{what and ': '}{what}")
@@ -235,9 +239,9 @@ def plan_lines(
         send = "" if provider.stays_here else f": send it to {safe_line(provider.host)}"
         lines.append(
             Content.assemble(
-                ("y", "bold $foreground"),
+                (keys[0], "bold $foreground"),
                 f"  agree and start{send}",
-                ("      esc", "bold $foreground"),
+                (f"      {keys[1]}", "bold $foreground"),
                 "  leave, nothing is sent",
             )
         )

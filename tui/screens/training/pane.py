@@ -16,6 +16,7 @@ from textual.widgets import Static
 from engine.errors import StudioError
 from tui.actions import bindings
 from tui.following import Follower, News, follower
+from tui.keymap import keyed
 from tui.pane import Pane
 from tui.screens.training import views
 from tui.screens.training.confirm import Agreed, Confirm
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 NOTHING = """\
 No model has been trained here yet.
 
-[n]  shows what would go where; nothing is sent before you agree."""
+[{training.new}]  shows what would go where; nothing is sent before you agree."""
 
 FINAL = ("succeeded", "failed", "cancelled", "refused")
 
@@ -103,7 +104,7 @@ class TrainingPane(Pane):
                 yield LossChart()
                 yield Page(id="events")
             yield Page(id="starting")
-        yield Static(Content(NOTHING), id="nothing")
+        yield Static(Content(keyed(NOTHING, self)), id="nothing")
 
     def on_mount(self) -> None:
         self.query_one(views.JobList).focus()

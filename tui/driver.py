@@ -1,0 +1,147 @@
+"""The terminal as it is driven: the mouse given back at any time, ctrl+z and `fg`, a stopped process.
+
+Textual stops only its own process on SIGTSTP, where a wrapper or a script in the same job waits for ever;
+and on a SIGCONT that followed no SIGTSTP it starts a second reader of the keyboard beside the first.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from textual.drivers.linux_driver import LinuxDriver
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+
+class TerminalDriver(LinuxDriver):
+    """moves: whether the terminal reports the mouse wherever it goes, or only clicks and drags.
+    cursor: whether the terminal shows its cursor, which a screen reader follows.
+    leaving: the studio ends, so a stopped one must not take the terminal again."""
+
+    leaving = False
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        self._away = False
+        self.moves: bool = not getattr(app, "slow", False)
+        self.cursor: bool = not getattr(app, "boxes", True)
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self.cursor and self._writer_thread is not None and self._writer_thread.is_alive():
+            self.write("\x1b[?25h")
+            self.flush()
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # An exported COLUMNS or LINES is a size of the past: Textual would take no other.
+        try:
+            width, height = os.get_terminal_size(self.fileno)
+        except OSError:
+            width, height = 0, 0
+        return (width, height) if width and height else super()._get_terminal_size()
+
+    # While it is away nothing may touch the terminal: even to ask would stop it anew.
+
+    def write(self, data: str) -> None:
+        if not self._away:
+            super().write(data)
+
+    def disable_input(self) -> None:
+        if not self._away:
+            super().disable_input()
+
+    def stop_application_mode(self) -> None:
+        if not self._away:
+            super().stop_application_mode()
+
+    # The mouse
+
+    @property
+    def mouse(self) -> bool:
+        """Whether clicks come here; else the terminal selects text with them."""
+        return self._mouse
+
+    def take_mouse(self, take: bool) -> None:
+        if take == self._mouse:
+            return
+        if take:
+            self._mouse = True
+            self._enable_mouse_support()
+        else:
+            self._disable_mouse_support()
+            self._mouse = False
+
+    def _enable_mouse_support(self) -> None:
+        if not self._mouse or self.moves:
+            super()._enable_mouse_support()
+            return
+        self.write("\x1b[?1000h\x1b[?1002h\x1b[?1015h\x1b[?1006h")
+        self.flush()
+
+    def _disable_mouse_support(self) -> None:
+        if self._mouse and not self.moves:
+            self.write("\x1b[?1002l")
+        super()._disable_mouse_support()
+
+    def _enable_mouse_pixels(self) -> None:
+        if self.moves:
+            super()._enable_mouse_pixels()
+
+    # Stopping and going on
+
+    def stop(self) -> None:
+        """Stop the job, with the terminal as it was before; returns when somebody lets it go on."""
+        self._leave()
+        self._stop_job()
+        self._come_back()
+
+    def _sigtstp_application(self, *_: object) -> None:
+        if self._auto_restart:
+            # A signal may come while the writer's queue is locked by what it interrupts.
+            self._loop.call_soon_threadsafe(self.stop)
+        else:
+            self._stop_job()  # another program has the terminal, and the loop waits for it
+
+    def _sigcont_application(self, *_: object) -> None:
+        if self._auto_restart:
+            self._loop.call_soon_threadsafe(self._continue)
+
+    def _continue(self) -> None:
+        # Whoever stopped it with SIGSTOP has used the terminal since: set up anew, but never twice.
+        self._leave()
+        self._come_back()
+
+    def _leave(self) -> None:
+        if not self._away:
+            self.suspend_application_mode()
+            self._away = True
+
+    def _stop_job(self) -> None:
+        # The whole job stops, as if the terminal itself had seen ctrl+z. Where no shell could start it
+        # again the system lets the signal pass, and the screen comes back at once.
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(0, signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._sigtstp_application)
+        signal.signal(signal.SIGCONT, self._sigcont_application)
+
+    def _come_back(self) -> None:
+        if self.leaving:
+            return  # `kill %1`, or the end of the shell: the terminal is another's now
+        self._must_signal_resume, self._away = True, False
+        self.resume_application_mode()
+        # In the background the terminal refuses: then the next SIGCONT tries again.
+        self._away = self._writer_thread is None or not self._writer_thread.is_alive()
+
+    def restore_modes(self) -> None:
+        """Give the terminal its modes back without writing to it, which may block for ever."""
+        if self.attrs_before is not None:
+            with suppress(termios.error):
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
