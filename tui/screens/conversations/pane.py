@@ -19,15 +19,13 @@ from tui.actions import bindings
 from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
+from tui.screens.conversations import asking
 from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
-from tui.screens.conversations.narrowing import FIELDS, Narrowed, choices, keeps, words
-from tui.screens.conversations.narrowing import Field as NarrowingField
+from tui.screens.conversations.narrowing import Narrowed, keeps, words
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
-from tui.widgets.ask import Ask
 from tui.widgets.bubbles import Marks
-from tui.widgets.cells import day, fit, local, number, plural
-from tui.widgets.choose import Choose
+from tui.widgets.cells import day, fit, number, plural
 from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
 from tui.widgets.transcript import Load, Transcript
@@ -267,8 +265,7 @@ class ConversationsPane(Pane):
         if there is not None:
             self.app.push_screen(asked(there, event.people, chosen), choose)
             return
-        rows = [(person.name, plural(person.messages, "message")) for person in event.people]
-        self.app.push_screen(Choose("Whose voice shall the model learn?", rows, chosen), choose)
+        asking.voice(self.app, event.people, chosen, choose)
 
     def on_conversations_pane_said(self, event: Said) -> None:
         self.say(event.what, keyed(event.hint, self))
@@ -305,65 +302,18 @@ class ConversationsPane(Pane):
             self.open_detail()
 
     def action_filter(self) -> None:
-        """First what to narrow by, then to what."""
-        fields = [
-            field
-            for field in FIELDS
-            if field.name in self.narrowed or len(choices(field, self.everything, {})) > 2
-        ]
+        asking.narrowing(self.app, self.everything, self.narrowed, self._narrow)
 
-        def choose(index: int | None) -> None:
-            if index is not None:
-                self._narrow_by(fields[index])
-
-        rows = [
-            (
-                field.name,
-                words({field.name: self.narrowed[field.name]})
-                if field.name in self.narrowed
-                else field.anything,
-            )
-            for field in fields
-        ]
-        self.app.push_screen(Choose("Narrow the list by", rows), choose)
-
-    def _narrow_by(self, field: NarrowingField) -> None:
-        given = choices(field, self.everything, self.narrowed)
-        values = [value for value, _, _ in given]
-
-        def choose(index: int | None) -> None:
-            if index is not None:
-                others = {name: value for name, value in self.narrowed.items() if name != field.name}
-                value = values[index]
-                self.narrowed = others if value is None else {**others, field.name: value}
-                self._list()
-                self.refresh_bindings()
-
-        rows = [(text, plural(count, "conversation")) for _, text, count in given]
-        chosen = self.narrowed.get(field.name)
-        at = values.index(chosen) if chosen in values else 0
-        self.app.push_screen(Choose("Show conversations", rows, at), choose)
+    def _narrow(self, narrowed: Narrowed) -> None:
+        self.narrowed = narrowed
+        self._list()
+        self.refresh_bindings()
 
     def action_date(self) -> None:
-        """Ask for a day and go there."""
-        from engine.archive.dates import span
-
-        row = self.shown
-        if row is None:
-            return
-
-        def refuse(text: str) -> str:
-            known = span(text, datetime.now())
-            return "" if known else "That is no day. Write 2023-08-27, 27 Aug 2023, Aug 2023 or 2023."
-
-        def go(text: str | None) -> None:
-            day = span(text or "", datetime.now())
-            if day is not None:
-                self.work("show", self._go_to_day, row, day[0])
-
-        message = self.query_one(Transcript).message
-        here = f"{local(message.time):%Y-%m-%d}" if message else ""
-        self.app.push_screen(Ask("Go to which day?", here, does="go", one_line=True, refuse=refuse), go)
+        row, message = self.shown, self.query_one(Transcript).message
+        if row is not None:
+            here = message.time if message is not None else None
+            asking.day(self.app, here, lambda time: self.work("show", self._go_to_day, row, time))
 
     def action_order(self) -> None:
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
@@ -408,9 +358,7 @@ class ConversationsPane(Pane):
         elif self.searching:
             self._end_search()
         elif self.narrowed and not self.query_one(Field).has_focus:
-            self.narrowed = {}
-            self._list()
-            self.refresh_bindings()
+            self._narrow({})
         else:
             self.set_focus(self.query_one(ConversationList))
 
@@ -421,7 +369,7 @@ class ConversationsPane(Pane):
 
     def _forgotten(self, gone: bool | None) -> None:
         if gone:
-            self.source, self.person, self.shown, self._before = "", "", None, None
+            self.narrowed, self.shown, self._before = {}, None, None
             self._end_search()
 
     # Search
