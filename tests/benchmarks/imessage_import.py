@@ -7,8 +7,8 @@ readers take it in turn, each time in a fresh process, and walk over every messa
 conversation; so does an import that leaves a studio, with a search in it. Messages/s are the messages
 of the file by the seconds from the first import of the reader's module to the last message.
 LangChain's loader returns the messages of groups once for each member and passes over one's own rows
-without a handle: the messages that it returned are printed too, and the ratio by either count. Peak memory is the whole
-process's, with what it imports.
+without a handle: the messages that it returned are printed too, and the ratio by either count. Peak
+memory is the whole process's, with what it imports.
 """
 
 from __future__ import annotations
