@@ -18,7 +18,7 @@ History = tuple[str, str, str | None]
 KEEP = """
 UPDATE messages SET edits = :edits
 WHERE conversation = (SELECT id FROM conversations WHERE source = :source AND key = :conversation)
-    AND key = :key AND (:edits IS NULL OR length(:edits) >= length(coalesce(edits, '')))
+    AND key = :key AND key <> '' AND (:edits IS NULL OR length(:edits) >= length(coalesce(edits, '')))
 """
 
 
