@@ -5,9 +5,10 @@ Times are UTC milliseconds since 1970; aware datetimes exist only at the edge (`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -69,7 +70,8 @@ class Sender(msgspec.Struct, frozen=True):
 class Message(msgspec.Struct, frozen=True):
     """One bubble.
 
-    key: stable inside its conversation, so that importing twice adds nothing twice.
+    key: stable inside its conversation, so that importing twice adds nothing twice; "" where the time
+    and the text say already which message it is.
     sender: a Sender.key of its conversation. time: UTC ms. text: may be empty (attachments, calls).
     reply_to: the key of the message it answers, or None. edits: what it said before, oldest first; text is
     what it says now.
@@ -87,8 +89,33 @@ class Message(msgspec.Struct, frozen=True):
     edits: tuple[Edit, ...] = ()
 
 
+class Stretch(msgspec.Struct):
+    """Some messages of a conversation in bulk: most are nothing but words, and cost no object each.
+
+    said: by sender key the texts of plain speech (no reactions, not edited, answering nothing), by time
+    or, where the message has a key, by `f"{time} {key}"`. The times of a sender ascend, and each message
+    is the first of its millisecond in the conversation. others: every other message and which one of its
+    millisecond it is, from 0.
+    """
+
+    said: dict[str, dict[int | str, str]]
+    others: list[tuple[int, Message]]
+
+    @property
+    def messages(self) -> int:
+        return len(self.others) + sum(map(len, self.said.values()))
+
+
+@runtime_checkable
+class InBulk(Protocol):
+    """Messages that can also be had by the stretch, in spoken order. None of them was edited."""
+
+    def __iter__(self) -> Iterator[Message]: ...
+    def stretches(self) -> Iterator[Stretch]: ...
+
+
 class Conversation(msgspec.Struct, frozen=True):
-    """One thread. `messages` is in spoken order and may be a generator: it is read once.
+    """One thread. `messages` is in spoken order, may be a generator and may be InBulk: it is read once.
 
     key: stable inside one source. section: where the source keeps it (inbox, archived, ...).
     also: a second key under which another export of the source may have brought it; "" if none.

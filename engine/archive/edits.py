@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.archive.message_rows import storable
-from engine.conversation import Conversation, Edit, Kind, Message
+from engine.conversation import Conversation, Edit, InBulk, Kind, Message
 
 History = tuple[str, str, str | None]
 """Of one message: its conversation's key, its own key, and its Edits as JSON."""
@@ -18,7 +18,7 @@ History = tuple[str, str, str | None]
 KEEP = """
 UPDATE messages SET edits = :edits
 WHERE conversation = (SELECT id FROM conversations WHERE source = :source AND key = :conversation)
-    AND key = :key AND (:edits IS NULL OR length(:edits) >= length(coalesce(edits, '')))
+    AND key = :key AND key <> '' AND (:edits IS NULL OR length(:edits) >= length(coalesce(edits, '')))
 """
 
 
@@ -26,7 +26,10 @@ def watched(conversations: Iterator[Conversation], into: list[History]) -> Itera
     """The conversations as they are; the histories of their messages are added to `into` as they go by."""
     try:
         for conversation in conversations:
-            yield replace(conversation, messages=_watched(conversation, into))
+            if isinstance(conversation.messages, InBulk):  # nothing of them was edited
+                yield conversation
+            else:
+                yield replace(conversation, messages=_watched(conversation, into))
     finally:
         close = getattr(conversations, "close", None)
         if close is not None:

@@ -8,6 +8,7 @@ a phrase. Questions go through the same door as texts.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Written without spaces between words, or with endings grown onto them.
 _UNSPACED = (
@@ -15,7 +16,9 @@ _UNSPACED = (
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
 _SYMBOLS = "©®™\u2190-\u2bff\U0001f000-\U0001fbff"
-_ALONE = re.compile(f"([{_UNSPACED}])|[{_SYMBOLS}]")
+# The first part passes over what most texts are made of: the sets cost ten times as much a letter.
+_ALONE = re.compile(f"[^\\x00-\\xa8](?<=[{_UNSPACED}{_SYMBOLS}])")
+_LETTER = re.compile(f"[{_UNSPACED}]")
 
 
 def indexed_text(text: str) -> str:
@@ -24,8 +27,10 @@ def indexed_text(text: str) -> str:
 
 
 def _apart(found: re.Match[str]) -> str:
-    if found[1]:
-        return f" {found[1]} "
+    return _word(found[0])
+
+
+@lru_cache(maxsize=4096)
+def _word(sign: str) -> str:
     # A symbol is no letter to the index; its stand-in from the private planes is.
-    code = ord(found[0])
-    return f" {chr(0xF0000 + code)} "
+    return f" {sign} " if _LETTER.match(sign) else f" {chr(0xF0000 + ord(sign))} "

@@ -19,12 +19,14 @@ from engine.archive.edits import History, watched
 from engine.archive.first_import import first_import
 from engine.archive.known import known_in, under_known_keys
 from engine.archive.merge import Origin, merge
-from engine.archive.message_rows import Row, batches, storable
+from engine.archive.message_rows import REPLIES, batch, statements, storable, stretches
 from engine.archive.studio import Studio, connect, explained
 from engine.conversation import Conversation
 from engine.errors import StudioError
 
 PROGRESS_SECONDS = 0.1
+
+STAGED = statements("staged_messages", once=False)
 
 STAGING = (
     """CREATE TEMP TABLE staged_conversations (
@@ -34,7 +36,8 @@ STAGING = (
     "CREATE TEMP TABLE staged_participants (conversation INTEGER, sender INTEGER, place INTEGER)",
     """CREATE TEMP TABLE staged_messages (
         conversation INTEGER, key TEXT, sender INTEGER, time INTEGER, seq INTEGER, kind TEXT, text TEXT,
-        words INTEGER, reactions TEXT, attachments TEXT, edited INTEGER, reply_to TEXT)""",
+        reactions TEXT, attachments TEXT, edited INTEGER)""",
+    REPLIES,
 )
 
 
@@ -164,16 +167,18 @@ def _stage(
     senders: dict[str, int] = {}
     staged = 0
 
-    def unlisted(key: str) -> int:
-        return _stage_sender(connection, senders, key, key, False)
+    def numbered(key: str) -> int:
+        number = senders.get(key)
+        return number if number is not None else _stage_sender(connection, senders, key, key, False)
 
     for n, conversation in enumerate(conversations):
         check()
         _stage_conversation(connection, n, conversation, senders)
-        for batch in batches(n, conversation, senders, unlisted):
+        for stretch in stretches(conversation.messages):
             check()
-            _insert_messages(connection, staged, batch)
-            staged += len(batch)
+            ready = batch(n, stretch, numbered)
+            ready.insert(connection, STAGED)
+            staged += ready.messages
     connection.execute("COMMIT")
     return staged
 
@@ -208,12 +213,3 @@ def _stage_sender(
         (number, storable(key), storable(name), is_owner),
     )
     return number
-
-
-def _insert_messages(connection: sqlite3.Connection, staged: int, batch: list[Row]) -> None:
-    sql = "INSERT INTO staged_messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    try:
-        connection.executemany(sql, batch)
-    except UnicodeEncodeError:  # half an emoji somewhere: rare, so only then every text is looked at
-        connection.execute("DELETE FROM staged_messages WHERE rowid > ?", (staged,))
-        connection.executemany(sql, [tuple(map(storable, row)) for row in batch])

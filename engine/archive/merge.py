@@ -12,15 +12,33 @@ from engine.archive.names import nearest
 
 NOTED = 1_000  # messages that were there already
 
+SAMPLE_WORDS = (4, 30)
+
+# Which of the studio's messages each staged one is: by its key, or where it has none by what it says.
+KNOWN = (
+    "CREATE TEMP TABLE known (staged INTEGER PRIMARY KEY, id INTEGER)",
+    """
+INSERT INTO known SELECT s.rowid, m.id FROM staged_messages s
+CROSS JOIN staged_conversations c ON c.n = s.conversation
+CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key AND m.key <> ''
+WHERE s.key <> ''
+""",
+    """
+INSERT INTO known SELECT s.rowid, min(m.id) FROM staged_messages s
+CROSS JOIN staged_conversations c ON c.n = s.conversation
+CROSS JOIN messages m INDEXED BY messages_spoken ON m.conversation = c.id AND m.time = s.time
+WHERE s.key = '' AND m.key = '' AND m.text = s.text GROUP BY s.rowid
+""",
+)
 # An edited message never goes back to its first wording because an older export was read later.
 # seq only grows: an export that holds less of a millisecond must not reshuffle it.
 CHANGED = """
 CREATE TEMP TABLE changed AS
 SELECT m.id, s.rowid AS staged
-FROM staged_messages s
-CROSS JOIN staged_conversations c ON c.n = s.conversation
+FROM known k
+CROSS JOIN staged_messages s ON s.rowid = k.staged
 CROSS JOIN staged_senders w ON w.n = s.sender
-CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key
+CROSS JOIN messages m ON m.id = k.id
 WHERE s.edited >= m.edited AND (
     s.text <> m.text OR s.kind <> m.kind OR s.reactions <> m.reactions OR s.attachments <> m.attachments
     OR s.edited <> m.edited OR s.time <> m.time OR w.id <> m.sender OR s.seq > m.seq)
@@ -28,38 +46,37 @@ WHERE s.edited >= m.edited AND (
 UPDATE = """
 UPDATE messages SET
     sender = w.id, time = s.time, seq = max(messages.seq, s.seq), kind = s.kind, text = s.text,
-    words = s.words, reactions = s.reactions, attachments = s.attachments, edited = s.edited
+    reactions = s.reactions, attachments = s.attachments, edited = s.edited
 FROM changed
 JOIN staged_messages s ON s.rowid = changed.staged
 JOIN staged_senders w ON w.n = s.sender
 WHERE messages.id = changed.id
 """
 INSERT = """
-INSERT INTO messages
-    (conversation, key, sender, time, seq, kind, text, words, reactions, attachments, edited)
-SELECT c.id, s.key, w.id, s.time, s.seq, s.kind, s.text, s.words, s.reactions, s.attachments, s.edited
+INSERT INTO messages (conversation, key, sender, time, seq, kind, text, reactions, attachments, edited)
+SELECT c.id, s.key, w.id, s.time, s.seq, s.kind, s.text, s.reactions, s.attachments, s.edited
 FROM staged_messages s
 CROSS JOIN staged_conversations c ON c.n = s.conversation
 CROSS JOIN staged_senders w ON w.n = s.sender
-WHERE true ORDER BY s.rowid
-ON CONFLICT (conversation, key) DO NOTHING
+WHERE s.rowid NOT IN (SELECT staged FROM known) ORDER BY s.rowid
+ON CONFLICT (conversation, key) WHERE key <> '' DO NOTHING
 """
 THERE = f"""
 SELECT c.title, s.time, s.text
-FROM staged_messages s
+FROM known k
+CROSS JOIN staged_messages s ON s.rowid = k.staged
 CROSS JOIN staged_conversations c ON c.n = s.conversation
-CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key
-ORDER BY s.rowid LIMIT {NOTED}
+ORDER BY k.staged LIMIT {NOTED}
 """  # noqa: S608
-REPLIES = """
+ANSWER = """
 UPDATE messages SET reply_to = r.target
 FROM (
     SELECT m.id, target.id AS target
-    FROM staged_messages s
+    FROM temp.replies s
     CROSS JOIN staged_conversations c ON c.n = s.conversation
-    CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key
-    CROSS JOIN messages target ON target.conversation = c.id AND target.key = s.reply_to
-    WHERE s.reply_to IS NOT NULL
+    CROSS JOIN messages m ON m.conversation = c.id AND m.key = s.key AND m.key <> ''
+    CROSS JOIN messages target
+        ON target.conversation = c.id AND target.key = s.target AND target.key <> ''
 ) r
 WHERE messages.id = r.id AND messages.reply_to IS NOT r.target
 """
@@ -82,19 +99,20 @@ WHERE conversations.id = f.conversation
 SENDER_FIGURES = """
 UPDATE senders SET messages = f.messages, words = f.words, first = f.first, last = f.last
 FROM (
-    SELECT sender, count(*) AS messages, sum(words) AS words, min(time) AS first, max(time) AS last
+    SELECT sender, count(*) AS messages, sum(iif(kind = 'speech', words(text), 0)) AS words,
+        min(time) AS first, max(time) AS last
     FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE source = ?) GROUP BY sender
 ) f
 WHERE senders.id = f.sender
 """
-# A line that says something of how they talk: the newest of ordinary length, else the newest at all.
 # (In SQLite `text` comes from the row that has the greatest time.)
 SAMPLES = """
 UPDATE senders SET sample = f.text
 FROM (
-    SELECT sender, text, max((words BETWEEN 4 AND 30) * 100000000000000 + time)
+    SELECT sender, text, max(sample_rank(words(text), time))
     FROM messages
-    WHERE conversation IN (SELECT id FROM conversations WHERE source = ?) AND kind = 'speech' AND words > 0
+    WHERE conversation IN (SELECT id FROM conversations WHERE source = ?) AND kind = 'speech'
+        AND words(text) > 0
     GROUP BY sender
 ) f
 WHERE senders.id = f.sender
@@ -151,8 +169,8 @@ def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Cal
         _conversations(connection, source)
         flagged = _senders(connection, source)
         check()
-        there = connection.execute(THERE).fetchall()
         inserted = _messages(connection, check)
+        there = connection.execute(THERE).fetchall()
         keep_edits(connection, source, origin.edits)
         add_figures(connection, source)
         owner, warnings = mark_owner(connection, source, origin, flagged)
@@ -177,8 +195,19 @@ def add_source(connection: sqlite3.Connection, origin: Origin) -> int:
 
 def add_figures(connection: sqlite3.Connection, source: int) -> None:
     """Bring the figures of the source's conversations and senders up to date."""
+    connection.create_function("words", 1, words, deterministic=True)
+    connection.create_function("sample_rank", 2, sample_rank, deterministic=True)
     for statement in (CONVERSATION_FIGURES, SENDER_FIGURES, SAMPLES):
         connection.execute(statement, (source,))
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def sample_rank(words: int, time: int) -> int:
+    """Of a line that shall say how somebody talks: the newest of ordinary length, else the newest at all."""
+    return (SAMPLE_WORDS[0] <= words <= SAMPLE_WORDS[1]) * 100_000_000_000_000 + time
 
 
 def _conversations(connection: sqlite3.Connection, source: int) -> None:
@@ -229,13 +258,16 @@ def _senders(connection: sqlite3.Connection, source: int) -> list[int]:
 
 def _messages(connection: sqlite3.Connection, check: Callable[[], None]) -> int:
     last = connection.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0]
+    for statement in KNOWN:
+        connection.execute(statement)
+        check()
     connection.execute(CHANGED)
     connection.execute(FORGET_SPEECH)  # needs the old wording
     connection.execute(UPDATE)
     check()
     inserted = connection.execute(INSERT).rowcount
     check()
-    connection.execute(REPLIES)
+    connection.execute(ANSWER)
     connection.execute(INDEX_SPEECH, (last,))
     check()
     # Who wrote without being listed takes part all the same.

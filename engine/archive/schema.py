@@ -7,9 +7,12 @@ APPLICATION_ID = 0x556E6479
 
 # sources ... messages: what was imported. A message's place is (time, seq, id): seq counts the
 # messages of one conversation and one millisecond in the order in which they were spoken.
+# A message without a key is told from the others of its conversation by its time and its text.
 # The figures in conversations and senders are kept up by the import, so that lists need no scan.
-# `speech_index` holds no text of its own and is filled in bulk by the import. What it indexes is what
-# `speech` says: ASCII as it stands, any other text as `engine.archive.indexed_text` cuts it.
+# `speech_index` holds no text of its own and is filled in bulk by the import, 16 MB of it at a time. It
+# keeps no lengths of texts: they cost an import as much as the words, and a search counts what it finds.
+# What it indexes is what `speech` says: ASCII as it stands, any other text as
+# `engine.archive.indexed_text` cuts it.
 FIRST = """
 CREATE TABLE sources (
     id INTEGER PRIMARY KEY,
@@ -67,20 +70,20 @@ CREATE TABLE messages (
     seq INTEGER NOT NULL,
     kind TEXT NOT NULL,
     text TEXT NOT NULL,
-    words INTEGER NOT NULL,
     reactions TEXT NOT NULL,
     attachments TEXT NOT NULL,
     reply_to INTEGER,
-    edited INTEGER NOT NULL,
-    UNIQUE (conversation, key)
+    edited INTEGER NOT NULL
 );
+CREATE UNIQUE INDEX messages_key ON messages (conversation, key) WHERE key <> '';
 CREATE INDEX messages_spoken ON messages (conversation, time, seq);
 CREATE VIEW speech AS SELECT
     id, CASE WHEN length(text) = length(CAST(text AS BLOB)) THEN text ELSE indexed_text(text) END AS text
 FROM messages WHERE kind = 'speech';
 CREATE VIRTUAL TABLE speech_index USING fts5 (
-    text, content = 'speech', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+    text, content = 'speech', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', columnsize = 0
 );
+INSERT INTO speech_index (speech_index, rank) VALUES ('hashsize', 16000000);
 
 CREATE TABLE datasets (
     id TEXT PRIMARY KEY,

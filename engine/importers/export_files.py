@@ -10,9 +10,11 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -110,6 +112,25 @@ def open_files(*paths: Path, check: Callable[[], None] = lambda: None) -> Iterat
                 files.append(_on_disk(path.name, path))
         files.sort(key=lambda file: natural(file.path))
         yield listed
+
+
+def read_ahead(files: Iterable[ExportFile], up_to: int) -> Iterator[ExportFile]:
+    """The same files; while one is used a thread reads the next, where it is no larger than `up_to` bytes."""
+    with ThreadPoolExecutor(1, "reading ahead") as reader:
+        before: ExportFile | None = None
+        for file in files:
+            if file.size <= up_to:
+                coming = reader.submit(file.read)
+                file = msgspec.structs.replace(file, open=partial(_opened, coming))
+            if before is not None:
+                yield before
+            before = file
+        if before is not None:
+            yield before
+
+
+def _opened(coming: Future[bytes]) -> IO[bytes]:
+    return BytesIO(coming.result())
 
 
 def is_zip(path: Path) -> bool:

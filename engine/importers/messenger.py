@@ -11,20 +11,27 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
 import msgspec
 
-from engine.conversation import Conversation, Kind, Message, Sender, encrypted_key
+from engine.conversation import Conversation, Kind, Message, Sender, Stretch, encrypted_key
 from engine.errors import DataError, StudioError
-from engine.importers.export_files import ExportFile, is_zip, natural, open_files, starts_as_object
+from engine.importers.export_files import (
+    ExportFile,
+    is_zip,
+    natural,
+    open_files,
+    read_ahead,
+    starts_as_object,
+)
 from engine.importers.messenger_noted import REPEATED, note_joined, note_rows
-from engine.importers.messenger_rows import Line, Row, is_mojibake, person, read_row, repair, understand
+from engine.importers.messenger_rows import Line, is_mojibake, person, repair, understand_all
 from engine.importers.report import ImportReport
 from engine.importers.services import is_instagram, split
-from engine.importers.spoken import PACKED_FROM, Spoken
+from engine.importers.spoken import Spoken
 from engine.importers.thread_files import WHOLE, NotAThreadError, Thread, head, read_rows, read_thread
 from engine.importers.wording import ANONYMOUS
 
@@ -92,9 +99,10 @@ class MessengerImporter:
             taken: set[str] = set()
             groups = _group(parts)
             cut_over = _cut_over(groups)
+            files = read_ahead((part.file for group in groups for part in group), WHOLE)
             for group in groups:
                 goes_on = cut_over[frozenset(group[0].participants)] == 1
-                conversation = _conversation(group, taken, report, goes_on)
+                conversation = _conversation(group, files, taken, report, goes_on)
                 done += sum(part.file.size for part in group)
                 report.rows_total = report.rows_read * total // done
                 if conversation is not None:
@@ -323,20 +331,20 @@ def _unique_key(group: list[_Part], taken: set[str]) -> str:
 
 
 def _conversation(
-    group: list[_Part], taken: set[str], report: ImportReport, goes_on: bool
+    group: list[_Part], coming: Iterator[ExportFile], taken: set[str], report: ImportReport, goes_on: bool
 ) -> Conversation | None:
-    """None where no message is left (half of the encrypted threads are empty). goes_on: whether this may
-    be what an encrypted export of the same people goes on from."""
+    """None where no message is left (half of the encrypted threads are empty). coming: the group's files
+    come next. goes_on: whether this may be what an encrypted export of the same people goes on from."""
     files: dict[PurePosixPath, _Copy] = {}
     parts: list[_Part] = []  # as the whole files say it
     folders = {_numbered(part.file) for part in group}
     names: dict[str, None] = {}
     unlisted: dict[str, None] = {}
-    for found in group:
+    for file in islice(coming, len(group)):
         try:
-            part, writers, lines = _read(found.file, report, alone=len(folders) == 1)
+            part, writers, lines = _read(file, report, alone=len(folders) == 1)
         except DataError as error:
-            report.bad_files.append((found.file.path, error.message))
+            report.bad_files.append((file.path, error.message))
             continue
         except NotAThreadError:
             continue
@@ -356,8 +364,6 @@ def _conversation(
     messages: Iterable[Message]
     if len(copies) == 1:
         messages = _Messages(whole[0], keys)
-        if messages.lines.count < PACKED_FROM:
-            messages = list(messages)
     else:
         messages = _joined([_Messages(spoken, keys) for spoken in whole], report)
     title = next((part.title for part in parts if part.title), "")
@@ -427,17 +433,10 @@ def _read(file: ExportFile, report: ImportReport, alone: bool) -> tuple[_Part, d
     kinds: Counter[Kind] = Counter()
     for read in read_rows(file):
         mojibake = read.mojibake
-        lines: list[Line] = []
-        left_out: list[tuple[int, str]] = []  # places among the rows, and reasons
-        for row in read.rows:
-            if isinstance(row, Row):
-                line = understand(row, mojibake, owner)
-            else:
-                line = read_row(row, mojibake, owner)
-            if isinstance(line, str):
-                left_out.append((len(lines) + len(left_out), line))
-            else:
-                lines.append(line)
+        understood = understand_all(read.rows, mojibake, owner)
+        lines = [line for line in understood if not isinstance(line, str)]
+        # Places among the rows, and reasons.
+        left_out = [(at, line) for at, line in enumerate(understood) if isinstance(line, str)]
         found = [line.kind for line in lines]
         for kind in Kind:
             kinds[kind] += found.count(kind)
@@ -453,34 +452,61 @@ def _read(file: ExportFile, report: ImportReport, alone: bool) -> tuple[_Part, d
 
 
 class _Messages(msgspec.Struct, frozen=True):
-    """The messages of one copy of a thread in spoken order. keys: sender keys by name."""
+    """The messages of one copy of a thread in spoken order. keys: sender keys by name.
+
+    Only what is said twice in one millisecond has a key of its own."""
 
     lines: Spoken
     keys: dict[str, str]
 
     def __iter__(self) -> Iterator[Message]:
-        keys, time = self.keys, -1
-        seen: dict[str, int] = {}
+        for stretch in self.stretches(1):
+            for sender, texts in stretch.said.items():
+                for time, text in texts.items():
+                    yield Message("", sender, int(time), text)
+            for _, message in stretch.others:
+                yield message
+
+    def stretches(self, size: int = 5_000) -> Iterator[Stretch]:
+        speech, before, first = Kind.SPEECH, -1, ""
+        same: list[str] = []  # what was said in this millisecond after `first`
+        stretch, taken = Stretch({}, []), 0
+        texts_of: dict[str, dict[int | str, str]] = {}
         for line in self.lines:
-            key = _message_key(line)
-            if line.time != time:
-                time = line.time
-                seen = {key: 1}
-            else:  # said twice in one millisecond
-                seen[key] = times = seen.get(key, 0) + 1
-                if times > 1:
-                    key = f"{key}-{times}"
-            yield Message(
-                key, keys[line.sender], time, line.text, line.kind, line.attachments, line.reactions
-            )
+            time, text = line.time, line.text
+            if time != before:
+                before, first = time, text
+                if same:
+                    same = []
+                key, place = "", 0
+            else:
+                times = (first, *same).count(text) + 1
+                key = f"{_message_key(line)}-{times}" if times > 1 else ""
+                same.append(text)
+                place = len(same)
+            if not place and line.kind is speech and not line.reactions and not line.attachments:
+                texts = texts_of.get(line.sender)
+                if texts is None:
+                    texts = texts_of[line.sender] = stretch.said.setdefault(self.keys[line.sender], {})
+                texts[time] = text
+            else:
+                sender = self.keys[line.sender]
+                message = Message(key, sender, time, text, line.kind, line.attachments, line.reactions)
+                stretch.others.append((place, message))
+            taken += 1
+            if taken >= size:
+                yield stretch
+                stretch, taken, texts_of = Stretch({}, []), 0, {}
+        if taken:
+            yield stretch
 
 
 def _joined(copies: list[_Messages], report: ImportReport) -> list[Message]:
     """The same thread may lie in several folders: what one of them had already is no new message."""
-    messages: dict[str, Message] = {}
+    messages: dict[tuple[int, str, str], Message] = {}
     for copy in copies:
         for message, line in zip(copy, copy.lines, strict=True):
-            if messages.setdefault(message.key, message) is not message:
+            if messages.setdefault((message.time, message.text, message.key), message) is not message:
                 report.unkeep(line.kind, REPEATED)
                 report.repaired -= line.repaired
     return sorted(messages.values(), key=lambda message: message.time)
@@ -496,6 +522,5 @@ def _message_key(line: Line) -> str:
 
     Not of the sender, whose name changes when an account is renamed or deleted, not of the kind, which
     is our own reading, and not of the attachments, whose files the encrypted export names otherwise.
-    It begins with the time so that keys grow as an index likes it.
     """
     return f"{line.time << 32 | crc32(line.text.encode('utf-8', 'surrogatepass')):019x}"

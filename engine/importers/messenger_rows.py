@@ -7,7 +7,7 @@ struct reads all three. Any field may be absent, null or odd.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import msgspec
 
 from engine.conversation import Attachment, AttachmentKind, Kind, Reaction
-from engine.importers.wording import ANONYMOUS, ANONYMOUS_NAMES, PLACE, wording
+from engine.importers.wording import ANONYMOUS, ANONYMOUS_NAMES, PLACE, beginnings, wording
 
 LAST_TIME = 253_402_300_800_000  # the year 10000 in ms; nothing behind it is a date
 _MEDIA_LOST = "Failed to download media"
@@ -27,6 +27,7 @@ _MAP = re.compile(
     r"https?://(maps\.(google|apple)\.|([a-z]+\.)?(google\.[a-z.]+|bing\.com)/maps"
     r"|([a-z]+\.)?openstreetmap\.org/)"
 )  # also as the service wraps it: l.facebook.com/l.php?u=https%3A%2F%2F...
+_PERHAPS_OTHER = re.compile(rb"\\u(?!00)")
 
 
 class _Media(msgspec.Struct, gc=False):
@@ -91,7 +92,8 @@ def is_mojibake(raw: bytes) -> bool:
     A fact of the whole file: no byte above ASCII and no escape outside \\u00xx. In any other file a
     person may have typed the very characters that such damage looks like.
     """
-    return raw.isascii() and (raw.count(b"\\u") == raw.count(b"\\u00") or _OTHER_ESCAPE.search(raw) is None)
+    # The first search is the cheap one: a backslash that was typed before a "u" deceives it.
+    return raw.isascii() and (_PERHAPS_OTHER.search(raw) is None or _OTHER_ESCAPE.search(raw) is None)
 
 
 def repair(text: str) -> str:
@@ -113,6 +115,46 @@ def person(name: str | None) -> str:
     """A display name, or ANONYMOUS for every way of writing a deleted account."""
     name = (name or "").strip()
     return ANONYMOUS if name.casefold() in ANONYMOUS_NAMES else name
+
+
+def understand_all(rows: Iterable[Row | msgspec.Raw], mojibake: bool, owner: str | None) -> list[Line | str]:
+    """Each row as a Line, or the reason why it is left out. Most are plain words and take the short way."""
+    speech, name = Kind.SPEECH, None
+    known: dict[str | None, tuple[str, bool, frozenset[str]]] = {}
+    understood: list[Line | str] = []
+    add = understood.append
+    for row in rows:
+        if not isinstance(row, Row):
+            add(read_row(row, mojibake, owner))
+            continue
+        if row.sender_name != name or not known:
+            name = row.sender_name
+            if name not in known:
+                known[name] = _writer(name, mojibake, owner)
+            sender, name_repaired, worded = known[name]
+        text, time = row.content, row.timestamp_ms
+        start = text[:2] if text else ""
+        if (
+            not start or name is None or type(time) is not int or not 0 < time < LAST_TIME
+            or not start.isascii() or start in worded or start.isspace()
+            or row.photos or row.reactions or row.share or row.sticker or row.videos or row.audio_files
+            or row.files or row.gifs or row.media or row.users or row.call_duration is not None or row.missed
+            or row.is_unsent or row.unsent or row.is_taken_down or row.type not in (None, "Generic")
+        ):  # fmt: skip
+            add(understand(row, mojibake, owner))
+        elif not text or text.isascii() or not mojibake:
+            add(Line(time, sender, text or "", speech, (), (), name_repaired))
+        else:
+            mended = repair(text)
+            add(Line(time, sender, mended, speech, (), (), name_repaired or mended is not text))
+    return understood
+
+
+def _writer(name: str | None, mojibake: bool, owner: str | None) -> tuple[str, bool, frozenset[str]]:
+    """The sender of this written name, whether it had to be repaired, and how `wording` begins for it."""
+    sender = _mended_person(name or "") if mojibake else person(name)
+    repaired = mojibake and name is not None and name != repair(name)
+    return sender, repaired, beginnings(sender, owner)
 
 
 def read_row(raw: bytes | msgspec.Raw, mojibake: bool, owner: str | None) -> Line | str:
@@ -154,7 +196,7 @@ def understand(row: Row, mojibake: bool, owner: str | None) -> Line | str:
     repaired = mojibake and (
         not (written_text.isascii() or written_text == text)
         or not (written_name.isascii() or written_name == repair(written_name))
-        or any(not (r.actor.isascii() and r.emoji.isascii()) for r in reactions)
+        or (bool(reactions) and any(not (r.actor.isascii() and r.emoji.isascii()) for r in reactions))
     )
     return Line(int(time), sender, text, kind, attachments, reactions, repaired)
 
@@ -174,7 +216,7 @@ def _kind(
         return Kind.CALL, text
     if row.users or row.type in ("Subscribe", "Unsubscribe"):
         return Kind.EVENT, text
-    worded = wording(text, sender, owner)
+    worded = wording(text, sender, owner) if text else None
     if worded is Kind.ATTACHMENT and attachments:
         return worded, ""
     if attachments and worded is None:
@@ -187,6 +229,15 @@ def _kind(
     return (worded or Kind.SPEECH), text
 
 
+_LISTED = (
+    AttachmentKind.PHOTO,
+    AttachmentKind.VIDEO,
+    AttachmentKind.VOICE,
+    AttachmentKind.FILE,
+    AttachmentKind.GIF,
+)
+
+
 def _attachments(row: Row, text: str, mend: Callable[[str], str]) -> tuple[Attachment, ...]:
     if not (
         row.photos or row.videos or row.audio_files or row.files or row.gifs or row.media
@@ -194,12 +245,8 @@ def _attachments(row: Row, text: str, mend: Callable[[str], str]) -> tuple[Attac
     ):  # fmt: skip
         return ()
     found: list[Attachment] = []
-    for kind, media in (
-        (AttachmentKind.PHOTO, row.photos),
-        (AttachmentKind.VIDEO, row.videos),
-        (AttachmentKind.VOICE, row.audio_files),
-        (AttachmentKind.FILE, row.files),
-        (AttachmentKind.GIF, row.gifs),
+    for kind, media in zip(
+        _LISTED, (row.photos, row.videos, row.audio_files, row.files, row.gifs), strict=True
     ):
         if media:
             found += [Attachment(kind, _name(mend(item.uri or ""))) for item in media]
@@ -237,10 +284,13 @@ def _guessed(name: str) -> Attachment:
 
 
 def _reactions(row: Row, mend: Callable[[str], str]) -> tuple[Reaction, ...]:
+    named = person if mend is str else _mended_person
     return tuple(
-        Reaction(person(mend(item.actor or "")), mend(item.reaction), _milliseconds(item.timestamp))
-        for item in row.reactions or ()
-        if item.reaction
+        [
+            Reaction(named(item.actor or ""), mend(item.reaction), _milliseconds(item.timestamp))
+            for item in row.reactions or ()
+            if item.reaction
+        ]
     )
 
 

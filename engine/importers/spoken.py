@@ -59,6 +59,11 @@ class Spoken:
                 chunk if isinstance(chunk, bytes) else msgspec.msgpack.encode(chunk) for chunk in self._chunks
             ]
 
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Spoken) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __iter__(self) -> Iterator[Line]:
         ends = self._ends[::-1]
         chunks = (_unpack(c) if isinstance(c, bytes) else c for c in reversed(self._chunks))

@@ -4,11 +4,11 @@
 
 Makes one chat.db (500,000 messages, 40 % of them with NULL text), the same at every run. Then both
 readers take it in turn, each time in a fresh process, and walk over every message of every
-conversation; a last process imports it into a studio. Messages/s are the messages of the file by the
-seconds from the first import of the reader's module to the last message. LangChain's loader returns
-the messages of groups once for each member and passes over one's own rows without a handle: the
-messages that it returned are printed too, and the ratio by either count. Peak memory is the whole
-process's, with what it imports.
+conversation; so does an import that leaves a studio, with a search in it. Messages/s are the messages
+of the file by the seconds from the first import of the reader's module to the last message.
+LangChain's loader returns the messages of groups once for each member and passes over one's own rows
+without a handle: the messages that it returned are printed too, and the ratio by either count. Peak
+memory is the whole process's, with what it imports.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ INGEST = """
 import time; started = time.perf_counter()
 import asyncio, json, resource, sys, tempfile
 from pathlib import Path
-from engine.archive import open_studio
+from engine.archive import open_studio, searching
 from engine.archive.ingest import ingest
 from engine.importers.imessage import IMessageImporter
 from engine.importers.report import ImportReport
@@ -73,6 +73,8 @@ async def run(folder):
     async with await open_studio(Path(folder, "studio.db")) as studio:
         await ingest(studio, source="imessage", importer="imessage", path=sys.argv[1], report=report,
                      conversations=IMessageImporter().conversations(Path(sys.argv[1]), report))
+        if not await searching.search(studio, "tomorrow"):
+            raise SystemExit("the studio finds nothing")
 with tempfile.TemporaryDirectory() as folder:
     asyncio.run(run(folder))
 count = sum(report.kinds.values()) - report.kinds["reaction"]
@@ -200,9 +202,10 @@ def main() -> None:
         make(path, messages)
         size = path.stat().st_size / 2**20
         print(f"{messages:,} messages, {size:,.0f} MB, made in {time.perf_counter() - started:.0f} s")
-        found: dict[str, list[tuple[int, float, int]]] = {"ours": [], "LangChain": []}
+        scripts = {"ours": OURS, "with studio": INGEST, "LangChain": LANGCHAIN}
+        found: dict[str, list[tuple[int, float, int]]] = {name: [] for name in scripts}
         for _ in range(rounds):
-            for name, script in (("ours", OURS), ("LangChain", LANGCHAIN)):
+            for name, script in scripts.items():
                 found[name].append(measure(script, path))
         rates: dict[str, float] = {}
         returned: dict[str, float] = {}
@@ -213,12 +216,10 @@ def main() -> None:
                 f"{name:<12} {seconds:6.2f} s {rates[name]:9,.0f} messages/s, returned {runs[0][0]:9,}"
                 f" ({returned[name]:9,.0f}/s), peak {max(run[2] for run in runs) / 2**20:6,.0f} MB"
             )
-        ratio = rates["ours"] / rates["LangChain"]
-        print(f"ratio {ratio:.2f} by messages of the file", end=", ")
-        print(f"{returned['ours'] / returned['LangChain']:.2f} by messages returned")
-        _, seconds, peak = measure(INGEST, path)
-        rate = messages / seconds
-        print(f"with studio  {seconds:6.2f} s {rate:9,.0f} messages/s, peak {peak / 2**20:,.0f} MB")
+        for name in ("ours", "with studio"):
+            ratio = rates[name] / rates["LangChain"]
+            print(f"{name}: ratio {ratio:.2f} by messages of the file", end=", ")
+            print(f"{returned[name] / returned['LangChain']:.2f} by messages returned")
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ def drain(importer: Importer, path: Path) -> dict[str, Counter[Message]]:
         assert conversation.key not in found, "two conversations of one key"
         messages = list(conversation.messages)
         found[conversation.key] = Counter(replace(message, key="") for message in messages)
-        assert len({message.key for message in messages}) == len(messages), "two messages of one key"
+        identities = {(message.key, message.key or (message.time, message.text)) for message in messages}
+        assert len(identities) == len(messages), "two messages of one key"
         known = {sender.key for sender in conversation.senders}
         for message in messages:
             assert isinstance(message.text, str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.conversation import Kind
-from engine.importers.wording import ANONYMOUS, wording
+from engine.importers.wording import ANONYMOUS, beginnings, wording
 
 A, C, E, R, U = Kind.ATTACHMENT, Kind.CALL, Kind.EVENT, Kind.REACTION, Kind.UNSENT
 
@@ -75,6 +75,7 @@ A, C, E, R, U = Kind.ATTACHMENT, Kind.CALL, Kind.EVENT, Kind.REACTION, Kind.UNSE
 )
 def test_the_service_speaks(text: str, kind: Kind) -> None:
     assert wording(text, "Zoë Lee", "Me") is kind
+    assert not text[:2].isascii() or text[:2] in beginnings("Zoë Lee", "Me")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,7 @@ def test_a_reaction_that_is_written_as_a_message(text: str, sender: str) -> None
 )
 def test_to_the_owner_only(text: str, kind: Kind) -> None:
     assert wording(text, "Me", "Me") is kind
+    assert not text[:2].isascii() or text[:2] in beginnings("Me", "Me")
     assert wording(text, "Zoë Lee", "Me") is None  # a person says it to the owner
 
 

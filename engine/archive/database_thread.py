@@ -1,0 +1,45 @@
+"""Statements that run while the next ones are made: one thread has the connection, another reads on."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+SWITCH_SECONDS = 0.0005
+AHEAD = 3  # what may wait for the database, so that a fast reader fills no memory
+
+
+class DatabaseThread:
+    """Runs one call after the other. What one of them raises is raised by a later `run`, or by `wait`."""
+
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
+        self._executor = executor
+        self._begun: deque[Future[Any]] = deque()
+
+    def run(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Have `work` done after all that was asked for before."""
+        self._begun.append(self._executor.submit(work, *arguments))
+        self.wait(AHEAD)
+
+    def wait(self, for_all_but: int = 0) -> None:
+        while len(self._begun) > for_all_but:
+            self._begun.popleft().result()
+
+
+@contextmanager
+def database_thread() -> Iterator[DatabaseThread]:
+    """A thread that has ended when the context does; what it has not begun by then is left undone."""
+    interval = sys.getswitchinterval()
+    with ThreadPoolExecutor(1, "database") as executor:
+        try:
+            # Between two statements the thread needs the interpreter for microseconds. It must not wait
+            # 5 ms for it each time, and neither must the screen.
+            sys.setswitchinterval(SWITCH_SECONDS)
+            yield DatabaseThread(executor)
+        finally:
+            sys.setswitchinterval(interval)
+            executor.shutdown(wait=True, cancel_futures=True)
