@@ -120,7 +120,7 @@ def import_in(studio: Path, export: Path, keys: bool) -> tuple[Walk, Walk]:
         terminal.wait_for("Import an export")
         terminal.settle()
         terminal.press(*str(export))
-        terminal.wait_for("Recognised: messenger")
+        terminal.wait_for(" rows · ")
         terminal.press("\r")
         answers: list[float] = []
         unanswered = 0
