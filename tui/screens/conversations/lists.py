@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from tui.safe_text import safe_line
@@ -15,6 +16,9 @@ from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow, Hit
+
+LEAST = 6
+"""Cells below which a cut word says nothing."""
 
 
 class ConversationList(LineList):
@@ -44,19 +48,20 @@ class ConversationList(LineList):
 
     def row(self, index: int, width: int) -> Content:
         row = self.conversations[index]
-        aside = f" ({len(row.people)})" if row.kind == "group" else ""
-        if row.section not in ("", "inbox"):
-            aside += f" {safe_line(row.section)}"
-        aside += " left out" if row.left_out else f" {len(row.without)} out" if row.without else ""
-        if self.titles[row.title.casefold()] > 1:
-            aside += f" · {safe_line(row.source)}"
         room = width - 3 - 7 - 10
-        title = safe_line(row.title) or "(no title)"
-        title = fit(title, max(8, room - len(aside))).rstrip() if aside else fit(title, room).rstrip()
+        aside = f" ({len(row.people)})" if row.kind == "group" else ""
+        aside += " left out" if row.left_out else f" {len(row.without)} out" if row.without else ""
+        more = f" {safe_line(row.section)}" if row.section not in ("", "inbox") else ""
+        if self.titles[row.title.casefold()] > 1:
+            more += f" · {safe_line(row.source)}"
+        title = fit(safe_line(row.title) or "(no title)", max(8, room - len(aside))).rstrip()
+        # Where a conversation lies, and where it is from, give way to its name.
+        left_over = room - cell_len(title) - len(aside)
+        aside += fit(more, left_over).rstrip() if left_over >= min(LEAST, len(more)) else ""
         left = Content.assemble(
             (" ▸ " if row.id == self.open_id else "   "),
             title,
-            (fit(aside, max(0, room - Content(title).cell_length)).rstrip(), "$muted"),
+            (aside, "$muted"),
         )
         end = Content.assemble(
             right(number(row.messages), 7),
