@@ -8,10 +8,11 @@ from itertools import chain, count
 
 import msgspec
 
-from engine.importers.imessage_noted import DELETED, count_gone
+from engine.importers.imessage_noted import DELETED, REPEATED, count_gone
 from engine.importers.imessage_people import ME, People
 from engine.importers.opening import columns, fields
 from engine.importers.report import ImportReport
+from engine.importers.row_number import row_number
 
 _GROUP, _DIRECT = 43, 45  # chat.style
 _BIN = "chat_recoverable_message_join"
@@ -66,16 +67,29 @@ def find_threads(
 def _link(connection: sqlite3.Connection, include_deleted: bool) -> None:
     """temp.linked (chat, message): from chat_message_join or, in extracts without it, by room or handle."""
     connection.execute("CREATE TEMP TABLE owns (chat PRIMARY KEY, thread INTEGER) WITHOUT ROWID")
+    number = row_number(connection, "message")
     if columns(connection, "chat_message_join"):
-        source = "SELECT chat_id, message_id FROM chat_message_join WHERE chat_id IS NOT NULL"
+        source = _joining("chat_message_join", number)
     else:
         room, handle = fields(connection, "message", ("cache_roomnames", "handle_id"))
         chat = f"coalesce(nullif({room}, ''), nullif({handle}, 0))"
-        source = f"SELECT {chat}, ROWID FROM message WHERE {chat} IS NOT NULL"  # noqa: S608
+        source = f"SELECT {chat}, {number} FROM message WHERE {chat} IS NOT NULL"  # noqa: S608
     connection.execute("CREATE TEMP TABLE linked (chat, message INTEGER)")
     connection.execute(f"INSERT INTO linked {source}")
     if include_deleted and columns(connection, _BIN):
-        connection.execute(f"INSERT INTO linked SELECT chat_id, message_id FROM {_BIN}")  # noqa: S608
+        connection.execute(f"INSERT INTO linked {_joining(_BIN, number)}")
+
+
+def _joining(table: str, number: str) -> str:
+    """SELECT (chat, row number): the table names a message by its ROWID, which may be another thing.
+
+    NOT INDEXED: no quick check sees where an index says something else than its table.
+    """
+    if number == "ROWID":
+        return f"SELECT chat_id, message_id FROM {table} NOT INDEXED WHERE chat_id IS NOT NULL"  # noqa: S608
+    return f"""SELECT j.chat_id, m.{number} FROM {table} j NOT INDEXED
+               JOIN message m ON m.ROWID = j.message_id
+               WHERE j.chat_id IS NOT NULL"""  # noqa: S608 - our own names
 
 
 def _chats(connection: sqlite3.Connection) -> list[_Chat]:
@@ -149,8 +163,9 @@ def _writers(
 ) -> dict[int | str, dict[str, None]]:
     """Who wrote in the chats that are not known."""
     handle, mine = fields(connection, "message", ("handle_id", "is_from_me"), alias="m.")
+    number = row_number(connection, "message")
     query = f"""
-        SELECT DISTINCT l.chat, {handle} FROM linked l JOIN message m ON m.ROWID = l.message
+        SELECT DISTINCT l.chat, {handle} FROM linked l JOIN message m ON m.{number} = l.message
         WHERE coalesce({mine}, 0) = 0"""  # noqa: S608
     found: dict[int | str, dict[str, None]] = {}
     for chat, handle_id in connection.execute(query):
@@ -191,22 +206,24 @@ def _place(connection: sqlite3.Connection, report: ImportReport, include_deleted
            WHERE typeof(l.message) = 'integer' ORDER BY l.message, o.thread"""
     )
     connection.execute("CREATE TEMP TABLE gone (message INTEGER PRIMARY KEY, reason TEXT)")
+    number = row_number(connection, "message")
     if not include_deleted and columns(connection, _BIN):
         connection.execute(
-            f"""INSERT OR IGNORE INTO gone SELECT message_id, '{DELETED}'
-                FROM {_BIN} WHERE message_id IN (SELECT ROWID FROM message)"""  # noqa: S608
+            f"""INSERT OR IGNORE INTO gone SELECT m.{number}, '{DELETED}'
+                FROM {_BIN} b JOIN message m ON m.ROWID = b.message_id"""  # noqa: S608
         )
     if "guid" in columns(connection, "message") and not _is_unique(connection):
         connection.execute(
-            """INSERT OR IGNORE INTO gone SELECT m.ROWID, 'repeated in the database'
-               FROM (SELECT guid, min(ROWID) AS first FROM message WHERE guid <> ''
-                     GROUP BY guid HAVING count(*) > 1) twice
-               CROSS JOIN message m ON m.guid = twice.guid WHERE m.ROWID <> twice.first"""
+            f"""INSERT OR IGNORE INTO gone SELECT m.{number}, '{REPEATED}'
+                FROM (SELECT guid, min({number}) AS first FROM message WHERE guid <> ''
+                      GROUP BY guid HAVING count(*) > 1) twice
+                CROSS JOIN message m ON m.guid = twice.guid WHERE m.{number} <> twice.first"""  # noqa: S608
         )
     connection.execute(
-        """INSERT OR IGNORE INTO gone SELECT ROWID, 'in no conversation' FROM message
-           WHERE ROWID NOT IN (SELECT message FROM place)"""
-    )
+        f"""INSERT OR IGNORE INTO gone SELECT {number}, 'in no conversation' FROM message
+            WHERE {number} NOT IN (SELECT message FROM place)
+            AND EXISTS (SELECT 1 FROM message m WHERE m.{number} = message.{number})"""  # noqa: S608
+    )  # EXISTS: the numbers come from an index, whose damage no quick check sees
     connection.execute("DELETE FROM place WHERE message IN (SELECT message FROM gone)")
     connection.execute("CREATE INDEX temp.place_thread ON place (thread, message)")
     count_gone(connection, report)

@@ -1,4 +1,5 @@
-"""The rows of a chat.db behind the lines of an import's report, by their ROWID in its table message."""
+"""The rows of a chat.db behind the lines of an import's report, by SQLite's number of them in its table
+message."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from engine.importers import typedstream
 from engine.importers.imessage_rows import milliseconds
 from engine.importers.opening import fields
 from engine.importers.report import EXAMPLES, Example, ImportReport, skipped
+from engine.importers.row_number import row_number
 
-DELETED = "recently deleted"
+DELETED, REPEATED = "recently deleted", "repeated in the database"
 
 
 def place(rowid: int) -> str:
@@ -31,11 +33,12 @@ def count_gone(connection: sqlite3.Connection, report: ImportReport) -> None:
     codec = connection.execute("PRAGMA encoding").fetchone()[0]
     text, body = fields(connection, "message", ("text", "attributedBody"), "m.", "BLOB")
     [date] = fields(connection, "message", ("date",), "m.")
+    number = row_number(connection, "message")
     for reason, rows in connection.execute("SELECT reason, count(*) FROM gone GROUP BY reason").fetchall():
         report.skip(reason, rows)
         found = connection.execute(
             f"""SELECT g.message, {date}, {text}, {body}
-                FROM gone g LEFT JOIN message m ON m.ROWID = g.message
+                FROM gone g LEFT JOIN message m ON m.{number} = g.message
                 WHERE g.reason = ? ORDER BY g.message LIMIT {EXAMPLES}""",  # noqa: S608 - our own list
             (reason,),
         )

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import DataError
+from engine.importers.row_number import key_column, row_number
 
 # What a damaged database raises; the second where SQLite's own sentence quotes the broken bytes.
 DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -58,13 +59,14 @@ def _copy_table(damaged: sqlite3.Connection, target: sqlite3.Connection, table: 
         columns = [
             '"' + row[1].replace('"', '""') + '"' for row in damaged.execute(f"PRAGMA table_info({name})")
         ]
-        damaged.execute(f"SELECT rowid FROM {name} LIMIT 0")  # noqa: S608
+        number, key = row_number(damaged, table), key_column(damaged, table)
+        damaged.execute(f"SELECT {number} FROM {name} LIMIT 0")  # noqa: S608
     except DAMAGE:
         return []  # a virtual table, or one without ROWIDs: none that messages are kept in
-    keys = [column for column in columns if column.lower() in ('"rowid"', '"z_pk"')]
+    keys = [] if key is None else ['"' + key.replace('"', '""') + '"']
     made = [f"{column} INTEGER PRIMARY KEY" if column in keys else column for column in columns]
     target.execute(f"CREATE TABLE {name} ({', '.join(made)})")
-    fields = ", ".join(["rowid", *columns])
+    fields = ", ".join([number, *columns])
     places = ", ".join("?" * (len(columns) + 1))
     insert = f"INSERT OR IGNORE INTO {name} ({fields}) VALUES ({places})"  # noqa: S608
     if keys:
@@ -73,15 +75,20 @@ def _copy_table(damaged: sqlite3.Connection, target: sqlite3.Connection, table: 
     strays: list[int] = []
     last = -_LAST_ROWID
     target.execute("BEGIN")
+    # Not `> last`: that looks for the last row itself, in the page before.
+    query = f"SELECT {fields} FROM {name} WHERE {number} >= ? + 1 ORDER BY {number}"  # noqa: S608
     while True:
         try:
-            query = f"SELECT {fields} FROM {name} WHERE rowid > ? ORDER BY rowid"  # noqa: S608
             for row in _rising(damaged, query, last, strays):
                 last = row[0]
                 target.execute(insert, row[1:] if keys else row)
             break
         except _BadPageError:
-            behind = _behind(damaged, name, fields, last) if len(strays) < _MOST_STRAYS else None
+            before = _next(damaged, query, last)  # the cursor reads ahead: it fell with the bad page
+            if before is not None:
+                last = before[0]
+                target.execute(insert, before[1:] if keys else before)
+            behind = _behind(damaged, query, last) if len(strays) < _MOST_STRAYS else None
             first = last + 1 if last > -_LAST_ROWID else 1
             lost.append(Loss(table, first, behind))
             if behind is None:
@@ -126,16 +133,24 @@ def _rising(
         raise _BadPageError
 
 
-def _behind(damaged: sqlite3.Connection, name: str, fields: str, last: int) -> int | None:
+def _next(damaged: sqlite3.Connection, query: str, last: int) -> tuple[Any, ...] | None:
+    """The row behind `last`, None where there is none or it cannot be read."""
+    try:
+        row: tuple[Any, ...] | None = damaged.execute(f"{query} LIMIT 1", (last,)).fetchone()
+    except DAMAGE:
+        return None
+    return row if row is not None and isinstance(row[0], int) and row[0] > last else None
+
+
+def _behind(damaged: sqlite3.Connection, query: str, last: int) -> int | None:
     """The last ROWID of the bad stretch that begins behind `last`, None where it reaches to the end.
 
     Steps that double find a place where reading works again, halving finds where it begins to.
     """
 
     def reads(start: int) -> bool:
-        query = f"SELECT {fields} FROM {name} WHERE rowid > ? ORDER BY rowid LIMIT 1"  # noqa: S608
         try:
-            row = damaged.execute(query, (start,)).fetchone()
+            row = damaged.execute(f"{query} LIMIT 1", (start,)).fetchone()
         except DAMAGE:
             return False
         return row is None or (isinstance(row[0], int) and row[0] > start)  # else we would stand still

@@ -19,6 +19,7 @@ from engine.importers.imessage_places import database_in, databases_in_zip
 from engine.importers.messenger import MessengerImporter, _group, _owner, _part
 from engine.importers.messenger_rows import is_mojibake
 from engine.importers.opening import beside
+from engine.importers.salvage import DAMAGE
 from engine.importers.thread_files import NotAThreadError, Thread, read_thread
 
 _BEGINNING = 16 * 2**10  # bytes; a group's many participants may need more than a few
@@ -58,7 +59,7 @@ def survey(export: Export, check: Check) -> Survey:
         if isinstance(export.importer, IMessageImporter):
             return _database(export.paths[0], check)
         return Survey(sum(path.stat().st_size for path in export.paths if path.is_file()))
-    except (StudioError, OSError, sqlite3.Error):
+    except (StudioError, OSError, *DAMAGE):
         return Survey(0)
 
 
@@ -143,7 +144,7 @@ def _database(path: Path, check: Check) -> Survey:
         try:
             rows = connection.execute("SELECT count(*) FROM message").fetchone()[0]
             threads = connection.execute("SELECT count(*) FROM chat").fetchone()[0]
-        except sqlite3.Error:
+        except DAMAGE:
             rows = threads = None
     exact = not beside(database, "-wal").exists()
     return Survey(size, threads=threads, rows=rows, mine=True, exact=exact)

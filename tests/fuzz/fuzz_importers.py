@@ -2,10 +2,11 @@
 
     python tests/fuzz/fuzz_importers.py [--inputs N] [--seed S] [--shares KIND=SHARE ...] [--kind KIND ...]
 
-Mutated typedstreams, property lists, Messenger JSON, chat.db files and zips go in. Each must come to its
-end within 10 seconds of the processor's time and 1 GB, raise nothing but StudioError, count every row in
-its report, and leave nothing behind on the disk. They go through a child process, many each, so that what
-hangs or crashes in C is found too and named. An input is made from (kind, seed, number) alone:
+Mutated typedstreams, property lists, Messenger JSON, chat.db files and zips go in, also where an export is
+only looked over before it is imported. Each must come to its end within 10 seconds of the processor's time
+and 1 GB, raise nothing but StudioError, count every row in its report, and leave nothing behind on the disk.
+They go through a child process, many each, so that what hangs or crashes in C is found too and named. An
+input is made from (kind, seed, number) alone:
 
     python tests/fuzz/fuzz_importers.py --seed S --only KIND NUMBER
 
@@ -21,6 +22,7 @@ import os
 import random
 import resource
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -29,7 +31,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
@@ -45,10 +47,12 @@ from zips import zip_file
 from engine.conversation import Attachment, Kind, Message
 from engine.errors import StudioError
 from engine.importers import Importer, ImportReport, messenger, recognise, spoken, thread_files, typedstream
+from engine.importers.finding import recognise_all
 from engine.importers.imessage import IMessageImporter
 from engine.importers.imessage_rows import Row, content
 from engine.importers.messenger import MessengerImporter
 from engine.importers.report import to_json
+from engine.importers.survey import survey
 
 SECONDS, MEMORY = 10, 2**30
 WAITING = 180  # seconds by the clock, for what hangs without working; the machine may be busy
@@ -91,6 +95,7 @@ def try_summary(chance: random.Random, folder: Path) -> None:
 def try_json(chance: random.Random, folder: Path) -> None:
     file = folder / "message_1.json"
     file.write_bytes(thread_json(chance))
+    look_over(folder)
     whole = drain(MessengerImporter(), file)
     if chance.random() < 0.3:
         with small_pieces():
@@ -118,6 +123,8 @@ def try_database(chance: random.Random, folder: Path) -> None:
     files = {name if name == BOOK else f"chat.db{name}": raw for name, raw in database(chance).items()}
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
+    look_over(folder)
+    look_over(folder / "chat.db")
     drain(IMessageImporter(include_deleted=chance.random() < 0.5), folder / "chat.db")
     if {file.name for file in folder.iterdir()} != set(files):
         raise AssertionError(f"files beside it: {list(folder.iterdir())}")
@@ -126,7 +133,31 @@ def try_database(chance: random.Random, folder: Path) -> None:
 def try_zip(chance: random.Random, folder: Path) -> None:
     file = folder / "export.zip"
     file.write_bytes(zip_file(chance))
+    look_over(file)
+    if chance.random() < 0.3:
+        look_over(folder)
     drain(recognise(file), file)
+
+
+def look_over(path: Path) -> None:
+    """What is told about an export before it is imported."""
+    try:
+        found = recognise_all([path])
+    except StudioError as error:
+        check_sentences(error)
+        return
+    for left in found.left:
+        assert left.name and left.why, left
+    for export in found.exports:
+        seen = survey(export, lambda: None)
+        assert seen.size >= 0
+        assert (seen.rows or 0) >= 0
+        assert (seen.threads or 0) >= 0
+        assert seen.owner is None or isinstance(seen.owner, str)
+
+
+def check_sentences(error: StudioError) -> None:
+    assert error.message.endswith(".") and error.hint.endswith((".", "?")), str(error)
 
 
 def drain(importer: Importer, path: Path) -> dict[str, Counter[Message]]:
@@ -148,7 +179,20 @@ def drain(importer: Importer, path: Path) -> dict[str, Counter[Message]]:
             assert message.sender in known, "a sender who is nobody"
     to_json(report)
     accounted.check(report)
+    if isinstance(importer, IMessageImporter) and is_sound(path):
+        assert report.rows_read == report.rows_total, "a row that nobody counted"
     return found
+
+
+def is_sound(database: Path) -> bool:
+    """Whether it is one file in which every index says what its table says."""
+    if database.with_name(f"{database.name}-wal").exists():
+        return False
+    with closing(sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)) as connection:
+        try:
+            return bool(connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok")
+        except (sqlite3.Error, UnicodeDecodeError):
+            return False
 
 
 TRIES: dict[str, Callable[[random.Random, Path], None]] = {
@@ -170,7 +214,7 @@ def attempt(kind: str, seed: int, number: int, folder: Path) -> None:
     try:
         TRIES[kind](random.Random(f"{kind} {seed} {number}"), folder)
     except StudioError as error:
-        assert error.message.endswith(".") and error.hint.endswith((".", "?")), str(error)
+        check_sentences(error)
     left = [path.name for path in folder.parent.iterdir() if path != folder]
     assert not left, f"left behind: {left}"
     for file in folder.iterdir():

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from imessage_database import Database
 from messenger_export import ROOT, mojibake, said, thread_bytes, write_thread, zip_export
 from plug_in import diary
 from plug_in import install as install_plug_in
@@ -244,3 +245,15 @@ def test_a_survey_raises_nothing(tmp_path: Path) -> None:
     (export,) = recognise_all([tmp_path]).exports
     shutil.rmtree(tmp_path)
     assert survey(export, nothing).threads in (None, 0)
+
+
+def test_a_schema_that_is_no_text_costs_the_counts_alone(tmp_path: Path) -> None:
+    """SQLite quotes the broken bytes in what it says, which Python then cannot decode."""
+    database = Database(tmp_path / "chat.db")
+    database.connection.execute("PRAGMA writable_schema = ON")
+    change = "UPDATE sqlite_master SET sql = CAST(x'ff2067' AS TEXT), name = CAST(x'c3' AS TEXT)"
+    database.connection.execute(change + " WHERE name = 'attachment'")
+    (export,) = recognise_all([database.close()]).exports
+    seen = survey(export, lambda: None)
+    assert seen.size > 0
+    assert seen.rows is None
