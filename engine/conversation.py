@@ -93,9 +93,9 @@ class Stretch(msgspec.Struct):
     """Some messages of a conversation in bulk: most are nothing but words, and cost no object each.
 
     said: by sender key the texts of plain speech (no reactions, not edited, answering nothing), by time
-    or, where the message has a key, by `f"{time} {key}"`. The times of a sender ascend, and each message
-    is the first of its millisecond in the conversation. others: every other message and which one of its
-    millisecond it is, from 0.
+    or, where the messages have keys, by `f"{time} {key}"`: all of them or none. The times of a sender ascend,
+    and each message is the first of its millisecond in the conversation. others: every other message and
+    which one of its millisecond it is, from 0.
     """
 
     said: dict[str, dict[int | str, str]]

@@ -79,13 +79,16 @@ def stretches(messages: Iterable[Message]) -> Iterator[Stretch]:
     if isinstance(messages, InBulk):
         yield from messages.stretches()
         return
-    speech, before, seq = Kind.SPEECH, -1, 0
-    stretch, taken = Stretch({}, []), 0
+    speech, before, latest, seq = Kind.SPEECH, -1, -1, 0
+    stretch, taken, keyed = Stretch({}, []), 0, False
     for message in messages:
         time = message.time
         seq = seq + 1 if time == before else 0
+        if not stretch.said:
+            keyed = bool(message.key)
         if (
-            time <= before
+            time <= latest
+            or bool(message.key) is not keyed
             or message.kind is not speech
             or message.reactions
             or message.attachments
@@ -99,6 +102,8 @@ def stretches(messages: Iterable[Message]) -> Iterator[Stretch]:
                 texts = stretch.said[message.sender] = {}
             texts[f"{time} {message.key}" if message.key else time] = message.text
         before = time
+        if time > latest:  # where the clock went back, a millisecond may come once more
+            latest = time
         taken += 1
         if taken >= STRETCH:
             yield stretch
@@ -112,7 +117,6 @@ def batch(conversation: int, stretch: Stretch, sender: Callable[[str], int]) -> 
     ready = Batch(conversation, stretch.messages, [], "", [], [])
     for key, texts in stretch.said.items():
         number = sender(key)
-        # All of a stretch come from one importer, which gives keys or gives none.
         keyed = isinstance(next(iter(texts)), str)
         written = _json(texts)
         if written is not None:

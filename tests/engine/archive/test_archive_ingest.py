@@ -561,3 +561,21 @@ def test_however_an_export_comes_the_whole_of_it_ends_in_spoken_order(tmp_path_f
             assert await texts(studio) == [row.text for row in whole]
 
     asyncio.run(run())
+
+
+async def test_a_clock_that_went_back_loses_no_message(studio):
+    said = [message("", 5, "one"), message("", 3, "two"), message("", 5, "three")]
+    for there in (0, 3):
+        report = await take(studio, thread(said))
+        assert (report.kept, report.already_there) == (3, there)
+        assert sorted(await texts(studio)) == ["one", "three", "two"]
+
+
+@pytest.mark.parametrize("keys", [("", "k", ""), ("k", "", "l")])
+async def test_only_some_of_the_messages_have_keys(studio, keys):
+    said = [message(key, 10 + at, f"said {at}") for at, key in enumerate(keys)]
+    for there in (0, 3):
+        report = await take(studio, thread(said))
+        assert report.already_there == there
+        rows = await reading.messages(studio, 1)
+        assert [(row.time, row.text) for row in rows] == [(10, "said 0"), (11, "said 1"), (12, "said 2")]
