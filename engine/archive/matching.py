@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine.archive.query import Query
+from engine.archive.query import Query, folded_name
 
 SPEECH = "m.kind = 'speech'"
 
@@ -24,12 +24,14 @@ def matching(query: Query) -> tuple[str, str, list[Any]]:
     if query.sender:
         conditions.append(
             "m.sender IN (SELECT w.id FROM senders w JOIN people q ON q.id = w.person"
-            " WHERE w.name LIKE ? ESCAPE '\\' OR q.name LIKE ? ESCAPE '\\')"
+            " WHERE folded_name(w.name) LIKE ? ESCAPE '\\' OR folded_name(q.name) LIKE ? ESCAPE '\\')"
         )
-        values += [like_pattern(query.sender)] * 2
+        values += [like_pattern(folded_name(query.sender))] * 2
     if query.title:
-        conditions.append("m.conversation IN (SELECT id FROM conversations WHERE title LIKE ? ESCAPE '\\')")
-        values.append(like_pattern(query.title))
+        conditions.append(
+            "m.conversation IN (SELECT id FROM conversations WHERE folded_name(title) LIKE ? ESCAPE '\\')"
+        )
+        values.append(like_pattern(folded_name(query.title)))
     for sign, time in ((">=", query.since), ("<", query.until)):
         if time is not None:
             conditions.append(f"m.time {sign} ?")

@@ -115,6 +115,11 @@ def _pattern(term: Term) -> re.Pattern[str] | None:
     return re.compile(r"\b" + r"\W+".join(words) + (r"\b" if term.whole else r"\w*"))
 
 
+def folded_name(text: str) -> str:
+    """A name as it is compared: without case and accents."""
+    return _folded(text)[0]
+
+
 def _folded(text: str) -> tuple[str, list[int]]:
     """The text without case and accents, and for each of its letters, and its end, the place in `text`."""
     if text.isascii():

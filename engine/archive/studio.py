@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 
 from engine.archive.indexed_text import indexed_text
+from engine.archive.query import folded_name
 from engine.archive.schema import APPLICATION_ID, MIGRATIONS
 from engine.errors import StudioError
 from engine.folders import private
@@ -143,6 +144,7 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     for pragma in PRAGMAS:
         await connection.execute(pragma)
     await connection.create_function("indexed_text", 1, indexed_text, deterministic=True)
+    await connection.create_function("folded_name", 1, folded_name, deterministic=True)
     return connection
 
 

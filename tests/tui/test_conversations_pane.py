@@ -157,6 +157,17 @@ async def test_search_lists_hits_shows_them_in_place_and_esc_goes_back(studio: P
         assert app.screen.query_one(Transcript).cursor == before
 
 
+async def test_a_search_without_hits_offers_no_next_one(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"lettuce", "enter")
+        assert "n next" in text(app)
+        shown = await press(pilot, "slash", "ctrl+u", *"zzzq", "enter")
+        assert "0 hits" in shown and "n next" not in shown
+        assert "0 hits" in await press(pilot, "n"), "no conversation opens"
+
+
 async def test_search_takes_any_text(studio: Path) -> None:
     app = UnderstudyApp(studio)
     async with app.run_test(size=(120, 36)) as pilot:

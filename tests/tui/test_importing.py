@@ -175,6 +175,7 @@ async def test_everything_in_a_folder_is_imported_or_named(tmp_path: Path) -> No
         shown = await look_at(pilot, folder)
         for line in (
             "imessage    chat.db · 15 chats · 716 rows",
+            "it marks the messages that are yours",
             "instagram   Downloads/ · 1 conversation · about 1 row",
             "messenger   Downloads/ · 2 zips · 3 conversations · about 16 rows",
             "not read    older: 1 HTML page of messages",

@@ -230,9 +230,11 @@ async def test_a_cancelled_query_never_interrupts_somebody_else_s(tmp_path):
     ("text", "where"),
     [
         ("from:hare", [1, 3, 5, 7]),
+        ("from:háre", [1, 3, 5, 7]),
         ("from:hare win", []),
         ("from:tort in:race winner*", [8]),
         ('in:"the race" cafe', [3]),
+        ('in:"thé race" cafe', [3]),
         ("in:nowhere cafe", []),
         ("after:1970 steady", [0]),
         ("before:1970 steady", []),

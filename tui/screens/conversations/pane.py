@@ -232,6 +232,7 @@ class ConversationsPane(Pane):
         if event.ranked and listed.cursor and listed.text == event.text:
             return  # somebody moves in the first hits already
         listed.list(event.hits, event.text)
+        self.refresh_bindings()
         many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
         many = event.problem or (many if event.ranked else f"{many}, ranking them")
         self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
@@ -287,7 +288,7 @@ class ConversationsPane(Pane):
         if action == "back" and (self.searching or self.narrowed or self.query_one(Field).has_focus):
             return True
         if action == "hit":
-            return self.searching
+            return self.searching and bool(self.query_one(HitList).rows)
         return super().check_action(action, parameters)
 
     def action_find(self) -> None:

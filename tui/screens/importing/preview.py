@@ -155,6 +155,8 @@ def _you(seen: Seen) -> str:
         return f"you are {safe_line(survey.owner)}" + (
             "" if survey.mine else ", who is in every conversation"
         )
+    if survey and survey.mine:
+        return "it marks the messages that are yours"
     return "who you are is asked afterwards" if survey and survey.threads is not None else ""
 
 
