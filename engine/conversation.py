@@ -12,6 +12,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+LAST_TIME = 253_402_214_400_000
+"""The last day before the year 10000, which no date goes beyond wherever on earth it is shown."""
+
 
 class Kind(StrEnum):
     """What a message is. Only SPEECH is ever trained on."""

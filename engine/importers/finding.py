@@ -19,6 +19,7 @@ import msgspec
 from engine.conversation import Conversation
 from engine.errors import StudioError
 from engine.importers import Importer, ImportReport, importers, recognise
+from engine.importers.dated import dated
 
 if TYPE_CHECKING:
     from engine.importers.export_files import ExportFile, ExportFiles
@@ -40,11 +41,13 @@ class Export(msgspec.Struct, frozen=True):
         return ", ".join(map(str, self.paths))
 
     def conversations(self, report: ImportReport) -> Iterator[Conversation]:
+        from engine.importers.imessage import IMessageImporter
         from engine.importers.messenger import MessengerImporter
 
         if isinstance(self.importer, MessengerImporter):
             return self.importer.together(self.paths, report)
-        return self.importer.conversations(self.paths[0], report)
+        found = self.importer.conversations(self.paths[0], report)
+        return found if isinstance(self.importer, IMessageImporter) else dated(found, report)
 
 
 class Left(msgspec.Struct, frozen=True):

@@ -10,13 +10,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from engine.conversation import Edit
+from engine.conversation import LAST_TIME, Edit
 from engine.importers import typedstream
 from engine.importers.plists import dictionary, named
 
 _PART = "__kIMMessagePartAttributeName"
 _EPOCH = 978_307_200_000  # 2001-01-01 UTC in ms since 1970
-_LAST = 253_402_300_800_000  # the year 10000
 _OBJECT = "\ufffc"
 
 
@@ -103,4 +102,4 @@ def _time(date: object) -> int | None:
     if not isinstance(date, int | float) or not 0 < date < 2**40:
         return None
     time = _EPOCH + int(date * 1000)
-    return time if time < _LAST else None
+    return time if time < LAST_TIME else None

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from engine.conversation import Attachment, AttachmentKind, Edit, Kind
+from engine.conversation import LAST_TIME, Attachment, AttachmentKind, Edit, Kind
 from engine.importers import imessage_edits, typedstream
 
 EPOCH = 978_307_200_000  # 2001-01-01 UTC in ms since 1970
 FIRST_NANOSECONDS = 10**12  # smaller dates are seconds, as systems before High Sierra wrote them
-_LAST_TIME = 253_402_300_800_000  # the year 10000
 
 OBJECT = "\ufffc"  # stands for an attachment
 APP = "\ufffd"  # stands for an app's bubble
@@ -102,7 +101,7 @@ def milliseconds(date: object) -> int | None:
     if not isinstance(date, int | float) or not 0 < abs(date) < 2**63:
         return None
     time = EPOCH + int(date // 10**6 if abs(date) >= FIRST_NANOSECONDS else date * 1000)
-    return time if 0 < time < _LAST_TIME else None
+    return time if 0 < time < LAST_TIME else None
 
 
 def is_reaction(code: int) -> bool:

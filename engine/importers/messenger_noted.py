@@ -9,9 +9,10 @@ from itertools import chain
 
 import msgspec
 
+from engine.conversation import LAST_TIME
 from engine.errors import DataError
 from engine.importers.export_files import ExportFile
-from engine.importers.messenger_rows import LAST_TIME, Line, Row, decode, repair, understand
+from engine.importers.messenger_rows import Line, Row, decode, repair, understand
 from engine.importers.report import BEGINNING, Example, ImportReport, skipped
 from engine.importers.thread_files import NotAThreadError, Rows, read_rows
 

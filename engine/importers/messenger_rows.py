@@ -14,10 +14,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from engine.conversation import Attachment, AttachmentKind, Kind, Reaction
+from engine.conversation import LAST_TIME, Attachment, AttachmentKind, Kind, Reaction
 from engine.importers.wording import ANONYMOUS, ANONYMOUS_NAMES, PLACE, beginnings, wording
 
-LAST_TIME = 253_402_300_800_000  # the year 10000 in ms; nothing behind it is a date
 _MEDIA_LOST = "Failed to download media"
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)", re.DOTALL
