@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import termios
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -133,12 +134,21 @@ class TerminalDriver(LinuxDriver):
         signal.signal(signal.SIGCONT, self._sigcont_application)
 
     def _come_back(self) -> None:
+        if not self._in_front():
+            # What ends a stopped job comes with the SIGCONT that wakes it, perhaps in another thread.
+            time.sleep(0.1)
         if self.leaving:
             return  # `kill %1`, or the end of the shell: the terminal is another's now
         self._must_signal_resume, self._away = True, False
         self.resume_application_mode()
         # In the background the terminal refuses: then the next SIGCONT tries again.
         self._away = self._writer_thread is None or not self._writer_thread.is_alive()
+
+    def _in_front(self) -> bool:
+        try:
+            return os.tcgetpgrp(self.fileno) == os.getpgrp()
+        except OSError:
+            return False
 
     def restore_modes(self) -> None:
         """Give the terminal its modes back without writing to it, which may block for ever."""
