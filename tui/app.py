@@ -293,7 +293,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         if isinstance(self.screen, Pane):
             self.screen.say(message, hint)
         else:
-            self.notify(f"{message} {hint}".rstrip())
+            self.notify(f"{message} {hint}".rstrip(), markup=False)
 
     def action_interrupt(self) -> None:
         selected = self.screen.get_selected_text()
