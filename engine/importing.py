@@ -11,11 +11,12 @@ import msgspec
 from engine.archive import Studio
 from engine.archive.imports import save_import
 from engine.archive.ingest import ingest
-from engine.conversation import Conversation
 from engine.errors import DataError
 from engine.importers import ImportReport
 from engine.importers.finding import Export
 from engine.importers.report import to_json
+from engine.packed import PackedConversation, packed
+from engine.readers import reading
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -31,13 +32,13 @@ class Begun(msgspec.Struct, frozen=True):
 
     export: Export
     report: ImportReport
-    conversations: Iterator[Conversation]
+    conversations: Iterator[PackedConversation]
 
 
 async def begin(export: Export) -> Begun:
     """Read up to the first conversation. Raises StudioError or DataError where there is none."""
     report = ImportReport()
-    conversations = export.conversations(report)
+    conversations = await asyncio.to_thread(_conversations, export, report)
     first = await asyncio.to_thread(next, conversations, None)
     if first is None:
         raise DataError(f"{export.name} holds no conversation that can be read.", _why(report))
@@ -80,7 +81,12 @@ async def finish(
     return Imported(source, report, seconds)
 
 
-def _again(first: Conversation, rest: Iterator[Conversation]) -> Iterator[Conversation]:
+def _conversations(export: Export, report: ImportReport) -> Iterator[PackedConversation]:
+    tasks = reading.tasks(export)
+    return reading.read(tasks, report) if tasks else map(packed, export.conversations(report))
+
+
+def _again(first: PackedConversation, rest: Iterator[PackedConversation]) -> Iterator[PackedConversation]:
     yield first
     yield from rest
 

@@ -11,25 +11,29 @@ import msgspec
 
 from engine.archive import merge
 from engine.archive.database_thread import database_thread
-from engine.archive.edits import keep_edits
-from engine.archive.merge import SAMPLE_WORDS, Merged, Origin, sample_rank, words
-from engine.archive.message_rows import REPLIES, STRETCH, Batch, batch, statements, storable, stretches
-from engine.conversation import Conversation, Kind, Sender, Stretch
+from engine.archive.edits import History, keep_edits
+from engine.archive.merge import Merged, Origin
+from engine.archive.message_rows import REPLIES, insert, statements
+from engine.conversation import Sender
+from engine.packed import STRETCH, Figures, Packed, PackedConversation
 
 INDEX_ROWS = 50_000  # messages are indexed as many at a time; each time makes a part that searches go through
+# What the rows and their indexes are kept in until they are written: with less, pages are written often.
+CACHE_KIB = 16 * 1024
 
 MESSAGES = statements("messages", once=True)
-# As the view `speech` has them. Texts in ASCII are indexed while others are read. Those that Python cuts
-# wait until nothing else needs the interpreter: to ask for it at each row would hold up both threads.
-_SPEECH = "FROM messages WHERE kind = 'speech' AND length(text)"
-INDEX = (
-    f"INSERT INTO speech_index (rowid, text) SELECT id, text {_SPEECH} = length(CAST(text AS BLOB))"
-    " AND id > ? AND id <= ?"
-)
-INDEX_CUT = (
-    f"INSERT INTO speech_index (rowid, text) SELECT id, indexed_text(text) {_SPEECH} <>"
-    " length(CAST(text AS BLOB)) AND id > ?"
-)
+# What the view `speech` says: once from the texts that were cut with the rest, once by cutting them here.
+INDEX = """
+INSERT INTO speech_index (rowid, text)
+SELECT m.id, coalesce(c.text, m.text) FROM messages m LEFT JOIN temp.cut c ON c.id = m.id
+WHERE m.kind = 'speech' AND length(m.text) AND m.id > ? AND m.id <= ?
+"""
+INDEX_UNCUT = """
+INSERT INTO speech_index (rowid, text)
+SELECT id, text FROM speech WHERE length(text) AND id > ? AND id <= ?
+"""
+CUT = "CREATE TEMP TABLE cut (id INTEGER PRIMARY KEY, text TEXT)"
+ADD_CUT = "INSERT INTO temp.cut SELECT ? + CAST(key AS INTEGER), value FROM json_each(CAST(? AS TEXT))"
 ANSWER = """
 UPDATE messages SET reply_to = target.id
 FROM temp.replies r JOIN messages target
@@ -41,7 +45,7 @@ WHERE messages.conversation = r.conversation AND messages.key = r.key AND messag
 def first_import(
     connection: sqlite3.Connection,
     origin: Callable[[], Origin],
-    conversations: Iterator[Conversation],
+    conversations: Iterator[PackedConversation],
     check: Callable[[], None],
 ) -> Merged | None:
     """Take everything over; None, and nothing read, where the studio knows the source already.
@@ -50,6 +54,7 @@ def first_import(
     was changed."""
     # What is inserted refers to what is inserted beside it: to look each of it up would only cost time.
     connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute("BEGIN IMMEDIATE")
     try:
         name = origin().source
@@ -58,21 +63,24 @@ def first_import(
             return None
         rows = _Rows(connection, merge.add_source(connection, origin()))
         with database_thread() as database:
-            ready: list[Batch] = []
+            ready: list[tuple[int, Packed]] = []
+            waiting = 0
             for conversation in conversations:
                 check()
-                made_ready = rows.add_conversation(conversation)
-                for stretch in stretches(conversation.messages):
+                number = rows.add_conversation(conversation)
+                for packed in conversation.messages:
                     check()
-                    ready.append(made_ready(stretch))
-                    if sum(one.messages for one in ready) >= STRETCH:
+                    rows.count(conversation.key, number, packed)
+                    ready.append((number, packed))
+                    waiting += packed.messages
+                    if waiting >= STRETCH:
                         database.run(rows.add_messages, ready)
-                        ready = []
+                        ready, waiting = [], 0
             database.run(rows.add_messages, ready)
             database.wait()
         inserted = rows.finish()
         check()
-        keep_edits(connection, rows.source, origin().edits)
+        keep_edits(connection, rows.source, rows.edits)
         owner, warnings = merge.mark_owner(connection, rows.source, origin(), rows.flagged)
         check()
         connection.commit()
@@ -84,38 +92,13 @@ def first_import(
     return Merged(rows.taken, inserted, owner, warnings)
 
 
-class _Figures(msgspec.Struct):
-    """Of a conversation or a sender. sample and its rank: as merge.SAMPLES has them."""
+class _Told(msgspec.Struct, frozen=True):
+    """What is told of a conversation, which its messages are not needed for."""
 
-    messages: int = 0
-    words: int = 0
-    first: int | None = None
-    last: int | None = None
-    rank: int = 0
-    sample: str = ""
-
-    def add(self, messages: int, first: int, last: int) -> None:
-        self.messages += messages
-        self.first = first if self.first is None else min(self.first, first)
-        self.last = last if self.last is None else max(self.last, last)
-
-    def add_text(self, text: str, time: int) -> None:
-        spoken = words(text)
-        rank = sample_rank(spoken, time)
-        if spoken and rank > self.rank:
-            self.rank, self.sample = rank, text
-        self.words += spoken
-
-    def add_texts(self, texts: dict[int | str, str]) -> None:
-        """Of one Stretch: the newest come last."""
-        labels = reversed(texts)
-        for label, text in zip(labels, reversed(texts.values()), strict=True):
-            time = _time(label)
-            if sample_rank(SAMPLE_WORDS[0], time) <= self.rank:
-                break
-            self.add_text(text, time)
-            self.words -= words(text)
-        self.words += words(" ".join(texts.values()))
+    key: str
+    title: str
+    is_group: bool
+    section: str
 
 
 class _Rows:
@@ -125,80 +108,88 @@ class _Rows:
     """
 
     def __init__(self, connection: sqlite3.Connection, source: int) -> None:
-        for statement in ("DROP TABLE IF EXISTS temp.replies", REPLIES):
+        for statement in ("DROP TABLE IF EXISTS temp.replies", REPLIES, "DROP TABLE IF EXISTS temp.cut", CUT):
             connection.execute(statement)
         self.taken = 0
         self.flagged: list[int] = []
+        self.edits: list[History] = []
         self.source = source
         self._connection = connection
         # Nobody else writes in this transaction, so the numbers can be given out here.
         self._next_conversation = count(self._newest("conversations") + 1)
         self._next_sender = count(self._newest("senders") + 1)
         self._next_person = count(self._newest("people") + 1)
-        self._conversations: dict[str, tuple[int, Conversation]] = {}
+        self._conversations: dict[str, tuple[int, _Told]] = {}
         self._senders: dict[str, tuple[int, Sender]] = {}
         self._participants: dict[tuple[int, int], int] = {}
-        self._of_conversation: dict[int, _Figures] = {}
-        self._of_sender: dict[int, _Figures] = {}
-        self._before = self._indexed = self._newest("messages")
+        self._of_conversation: dict[int, Figures] = {}
+        self._of_sender: dict[int, Figures] = {}
+        self._before = self._indexed = self._last = self._newest("messages")
+        self._uncut = False
 
-    def add_conversation(self, conversation: Conversation) -> Callable[[Stretch], Batch]:
-        """How to make its messages ready for `add_messages`."""
-        key = storable(conversation.key)
+    def add_conversation(self, conversation: PackedConversation) -> int:
+        """Its number."""
+        key = conversation.key
         known = self._conversations.get(key)
         number = known[0] if known else next(self._next_conversation)
-        # Without the messages: they may be a whole thread.
-        self._conversations[key] = number, msgspec.structs.replace(conversation, messages=())
-        figures = self._of_conversation.setdefault(number, _Figures())
-        listed = {
-            sender.key: self._add_sender(number, sender, place)
-            for place, sender in enumerate(conversation.senders)
-        }
+        told = _Told(key, conversation.title, conversation.is_group, conversation.section)
+        self._conversations[key] = number, told
+        self._of_conversation.setdefault(number, Figures())
+        for place, sender in enumerate(conversation.senders):
+            self._add_sender(number, sender, place)
+        return number
 
-        def numbered(key: str) -> int:
-            sender = listed.get(key)
-            if sender is None:  # who wrote without being listed takes part all the same
-                place = 1_000_000 + len(self._senders)
-                sender = listed[key] = self._add_sender(number, Sender(key, key), place)
-            return sender
+    def count(self, conversation: str, number: int, packed: Packed) -> None:
+        """Before `add_messages`: who wrote, and how much."""
+        for key, figures in packed.figures():
+            known = self._senders.get(key)
+            if known is None or (number, known[0]) not in self._participants:
+                # Who wrote without being listed takes part all the same.
+                self._add_sender(number, Sender(key, key), 1_000_000 + len(self._senders))
+                known = self._senders[key]
+            self._of_sender[known[0]].add(figures)
+            self._of_conversation[number].add(figures)
+            self.taken += figures.messages
+        self.edits += [(conversation, *edit) for edit in packed.edits]
 
-        def ready(stretch: Stretch) -> Batch:
-            self._count(stretch, figures, numbered)
-            return batch(number, stretch, numbered)
-
-        return ready
-
-    def add_messages(self, ready: list[Batch]) -> None:
+    def add_messages(self, ready: list[tuple[int, Packed]]) -> None:
         """In the database's own thread."""
-        for one in ready:
-            one.insert(self._connection, MESSAGES)
-        newest = self._newest("messages")
-        if newest - self._indexed >= INDEX_ROWS:
-            self._index(newest)
+        for number, packed in ready:
+            insert(self._connection, MESSAGES, number, packed, self._number, self._cut)
+        if self._last - self._indexed >= INDEX_ROWS:
+            self._index()
+
+    def _number(self, key: str) -> int:
+        return self._senders[key][0]
+
+    def _cut(self, messages: int, inserted: int, cut: bytes) -> None:
+        """Rows of one statement are numbered on: their places tell their numbers, unless a key came twice."""
+        if inserted != messages or cut == b"?":
+            self._uncut = True
+        elif cut:
+            self._connection.execute(ADD_CUT, (self._last + 1, cut))
+        self._last += inserted
 
     def finish(self) -> int:
         """How many messages there are now that were not before."""
         connection = self._connection
-        newest = self._newest("messages")
-        self._index(newest)
-        connection.execute(INDEX_CUT, (self._before,))
+        newest = self._last
+        self._index()
         connection.execute(ANSWER)
         for number, one in self._conversations.values():
             of = self._of_conversation[number]
-            key, title = map(storable, (one.key, one.title))
             connection.execute(
                 "INSERT INTO conversations (id, source, key, title, is_group, section, messages, first, last)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (number, self.source, key, title, one.is_group, one.section, of.messages, of.first, of.last),
+                (number, self.source, one.key, one.title, one.is_group, one.section, *_span(of)),
             )
         for number, sender in self._senders.values():
             of, person = self._of_sender[number], next(self._next_person)
-            key, name, sample = map(storable, (sender.key, sender.name, of.sample))
-            connection.execute("INSERT INTO people (id, name) VALUES (?, ?)", (person, name))
+            connection.execute("INSERT INTO people (id, name) VALUES (?, ?)", (person, sender.name))
             connection.execute(
-                "INSERT INTO senders (id, source, key, name, person, messages, words, first, last, sample)"
+                "INSERT INTO senders (id, source, key, name, person, words, sample, messages, first, last)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (number, self.source, key, name, person, of.messages, of.words, of.first, of.last, sample),
+                (number, self.source, sender.key, sender.name, person, of.words, of.sample, *_span(of)),
             )
         connection.executemany(
             "INSERT INTO participants (conversation, sender, place) VALUES (?, ?, ?)",
@@ -208,44 +199,26 @@ class _Rows:
             merge.add_figures(connection, self.source)
         return newest - self._before
 
-    def _add_sender(self, conversation: int, sender: Sender, place: int) -> int:
-        key = storable(sender.key)
-        known = self._senders.get(key)
+    def _add_sender(self, conversation: int, sender: Sender, place: int) -> None:
+        known = self._senders.get(sender.key)
         if known is None:
-            known = self._senders[key] = next(self._next_sender), sender
-            self._of_sender[known[0]] = _Figures()
+            known = self._senders[sender.key] = next(self._next_sender), sender
+            self._of_sender[known[0]] = Figures()
         number = known[0]
         if sender.is_owner and number not in self.flagged:
             self.flagged.append(number)
         self._participants.setdefault((conversation, number), place)
-        return number
 
-    def _count(self, stretch: Stretch, conversation: _Figures, numbered: Callable[[str], int]) -> None:
-        for key, texts in stretch.said.items():
-            sender = self._of_sender[numbered(key)]
-            sender.add_texts(texts)
-            first, last = _time(next(iter(texts))), _time(next(reversed(texts)))
-            for figures in (sender, conversation):
-                figures.add(len(texts), first, last)
-            self.taken += len(texts)
-        by_sender: dict[str, list[int]] = {}
-        for _, message in stretch.others:
-            by_sender.setdefault(message.sender, []).append(message.time)
-            if message.kind is Kind.SPEECH:
-                self._of_sender[numbered(message.sender)].add_text(message.text, message.time)
-        for key, times in by_sender.items():
-            for figures in (self._of_sender[numbered(key)], conversation):
-                figures.add(len(times), min(times), max(times))
-        self.taken += len(stretch.others)
-
-    def _index(self, newest: int) -> None:
-        self._connection.execute(INDEX, (self._indexed, newest))
-        self._indexed = newest
+    def _index(self) -> None:
+        self._connection.execute(INDEX_UNCUT if self._uncut else INDEX, (self._indexed, self._last))
+        self._connection.execute("DELETE FROM temp.cut")
+        self._indexed, self._uncut = self._last, False
 
     def _newest(self, table: str) -> int:
         sql = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608 - one of ours
         return int(self._connection.execute(sql).fetchone()[0])
 
 
-def _time(label: int | str) -> int:
-    return label if isinstance(label, int) else int(label.partition(" ")[0])
+def _span(of: Figures) -> tuple[int, int | None, int | None]:
+    """messages, first, last: of nothing there is no first."""
+    return (of.messages, of.first, of.last) if of.messages else (0, None, None)

@@ -15,14 +15,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from engine.archive.edits import History, watched
+from engine.archive.edits import History
 from engine.archive.first_import import first_import
 from engine.archive.known import known_in, under_known_keys
 from engine.archive.merge import Origin, merge
-from engine.archive.message_rows import REPLIES, batch, statements, storable, stretches
+from engine.archive.message_rows import REPLIES, insert, statements
 from engine.archive.studio import Studio, connect, explained
-from engine.conversation import Conversation
+from engine.conversation import Conversation, Sender
 from engine.errors import StudioError
+from engine.packed import PackedConversation, packed
 
 PROGRESS_SECONDS = 0.1
 
@@ -52,6 +53,18 @@ class Report(Protocol):
     def note_there(self, conversation: str, time: int, text: str) -> None: ...
 
 
+def _packed(
+    conversations: Iterator[Conversation] | Iterator[PackedConversation],
+) -> Iterator[PackedConversation]:
+    try:
+        for one in conversations:
+            yield packed(one) if isinstance(one, Conversation) else one
+    finally:
+        close = getattr(conversations, "close", None)
+        if close is not None:
+            close()
+
+
 R = TypeVar("R", bound=Report)
 
 
@@ -65,7 +78,7 @@ async def ingest(
     source: str,
     importer: str,
     path: str,
-    conversations: Iterator[Conversation],
+    conversations: Iterator[Conversation] | Iterator[PackedConversation],
     report: R,
     owner: str | None = None,
     progress: Callable[[R], None] | None = None,
@@ -84,8 +97,7 @@ async def ingest(
     """
     stop = threading.Event()
     edits: list[History] = []
-    known = under_known_keys(conversations, await known_in(studio, source))
-    conversations = watched(known, edits)
+    ready = under_known_keys(_packed(conversations), await known_in(studio, source))
 
     def check() -> None:
         if stop.is_set() or (cancelled is not None and cancelled()):
@@ -98,15 +110,13 @@ async def ingest(
         if progress is not None:
             progress(report)
 
-    take_first, stage = (_putting_away(conversations, work) for work in (first_import, _stage))
+    take_first, stage = (_putting_away(ready, work) for work in (first_import, _stage))
     with explained(studio.path), contextlib.closing(connect(studio.path)) as connection:
         try:
             async with studio.write_lock:
-                merged = await _finished(
-                    take_first, connection, origin, conversations, check, show=show, stop=stop
-                )
+                merged = await _finished(take_first, connection, origin, ready, check, show=show, stop=stop)
             if merged is None:
-                taken = await _finished(stage, connection, conversations, check, show=show, stop=stop)
+                taken = await _finished(stage, connection, ready, edits, check, show=show, stop=stop)
                 async with studio.write_lock:
                     merged = await _finished(merge, connection, origin(), taken, check, show=show, stop=stop)
         except _Stopped:
@@ -119,7 +129,9 @@ async def ingest(
     show()
 
 
-def _putting_away(conversations: Iterator[Conversation], work: Callable[..., Any]) -> Callable[..., Any]:
+def _putting_away(
+    conversations: Iterator[PackedConversation], work: Callable[..., Any]
+) -> Callable[..., Any]:
     """`work`; where it fails, a generator puts its files away at once, in the thread that read them."""
 
     def run(*arguments: Any) -> Any:
@@ -158,9 +170,13 @@ async def _finished(
 
 
 def _stage(
-    connection: sqlite3.Connection, conversations: Iterator[Conversation], check: Callable[[], None]
+    connection: sqlite3.Connection,
+    conversations: Iterator[PackedConversation],
+    edits: list[History],
+    check: Callable[[], None],
 ) -> int:
-    """Fill the temporary tables and return the number of messages. Holds one batch in memory."""
+    """Fill the temporary tables and return the number of messages. Holds one batch in memory. edits: what
+    is seen of the messages' histories is added to them."""
     for statement in STAGING:
         connection.execute(statement)
     connection.execute("BEGIN")  # touches temporary tables only, so it locks nothing
@@ -169,47 +185,40 @@ def _stage(
 
     def numbered(key: str) -> int:
         number = senders.get(key)
-        return number if number is not None else _stage_sender(connection, senders, key, key, False)
+        return number if number is not None else _stage_sender(connection, senders, Sender(key, key))
 
     for n, conversation in enumerate(conversations):
         check()
         _stage_conversation(connection, n, conversation, senders)
-        for stretch in stretches(conversation.messages):
+        for ready in conversation.messages:
             check()
-            ready = batch(n, stretch, numbered)
-            ready.insert(connection, STAGED)
+            insert(connection, STAGED, n, ready, numbered)
             staged += ready.messages
+            edits += [(conversation.key, *edit) for edit in ready.edits]
     connection.execute("COMMIT")
     return staged
 
 
 def _stage_conversation(
-    connection: sqlite3.Connection, n: int, conversation: Conversation, senders: dict[str, int]
+    connection: sqlite3.Connection, n: int, conversation: PackedConversation, senders: dict[str, int]
 ) -> None:
     connection.execute(
         "INSERT INTO staged_conversations VALUES (?, ?, ?, ?, ?, NULL)",
-        (
-            n,
-            *map(storable, (conversation.key, conversation.title)),
-            conversation.is_group,
-            conversation.section,
-        ),
+        (n, conversation.key, conversation.title, conversation.is_group, conversation.section),
     )
     for place, sender in enumerate(conversation.senders):
         number = senders.get(sender.key)
         if number is None:
-            number = _stage_sender(connection, senders, sender.key, sender.name, sender.is_owner)
+            number = _stage_sender(connection, senders, sender)
         elif sender.is_owner:
             connection.execute("UPDATE staged_senders SET is_owner = 1 WHERE n = ?", (number,))
         connection.execute("INSERT INTO staged_participants VALUES (?, ?, ?)", (n, number, place))
 
 
-def _stage_sender(
-    connection: sqlite3.Connection, senders: dict[str, int], key: str, name: str, is_owner: bool
-) -> int:
-    senders[key] = number = len(senders)
+def _stage_sender(connection: sqlite3.Connection, senders: dict[str, int], sender: Sender) -> int:
+    senders[sender.key] = number = len(senders)
     connection.execute(
         "INSERT INTO staged_senders VALUES (?, ?, ?, ?, NULL)",
-        (number, storable(key), storable(name), is_owner),
+        (number, sender.key, sender.name, sender.is_owner),
     )
     return number

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from engine.archive.studio import Studio
-from engine.conversation import Conversation, encrypted_key
+from engine.conversation import encrypted_key
+from engine.packed import PackedConversation
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -32,12 +33,14 @@ async def known_in(studio: Studio, source: str) -> Known:
     return Known(frozenset(row[0] for row in rows), encrypted)
 
 
-def under_known_keys(conversations: Iterator[Conversation], known: Known) -> Iterator[Conversation]:
+def under_known_keys(
+    conversations: Iterator[PackedConversation], known: Known
+) -> Iterator[PackedConversation]:
     """The same conversations, each under the key that the studio knows it by."""
     return _renamed(conversations, known) if known.keys else conversations
 
 
-def _renamed(conversations: Iterator[Conversation], known: Known) -> Iterator[Conversation]:
+def _renamed(conversations: Iterator[PackedConversation], known: Known) -> Iterator[PackedConversation]:
     try:
         for conversation in conversations:
             key = _key(conversation, known)
@@ -48,7 +51,7 @@ def _renamed(conversations: Iterator[Conversation], known: Known) -> Iterator[Co
             close()
 
 
-def _key(conversation: Conversation, known: Known) -> str:
+def _key(conversation: PackedConversation, known: Known) -> str:
     key, also = conversation.key, conversation.also
     if key in known.keys:
         return key

@@ -9,10 +9,9 @@ import msgspec
 
 from engine.archive.edits import History, keep_edits
 from engine.archive.names import nearest
+from engine.packed import sample_rank, words
 
 NOTED = 1_000  # messages that were there already
-
-SAMPLE_WORDS = (4, 30)
 
 # Which of the studio's messages each staged one is: by its key, or where it has none by what it says.
 KNOWN = (
@@ -199,15 +198,6 @@ def add_figures(connection: sqlite3.Connection, source: int) -> None:
     connection.create_function("sample_rank", 2, sample_rank, deterministic=True)
     for statement in (CONVERSATION_FIGURES, SENDER_FIGURES, SAMPLES):
         connection.execute(statement, (source,))
-
-
-def words(text: str) -> int:
-    return len(text.split())
-
-
-def sample_rank(words: int, time: int) -> int:
-    """Of a line that shall say how somebody talks: the newest of ordinary length, else the newest at all."""
-    return (SAMPLE_WORDS[0] <= words <= SAMPLE_WORDS[1]) * 100_000_000_000_000 + time
 
 
 def _conversations(connection: sqlite3.Connection, source: int) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from engine.archive.dates import span
-from engine.archive.indexed_text import indexed_text
+from engine.indexed_text import indexed_text
 
 _PART = re.compile(r'(?:(from|in|before|after):)?(?:"([^"]*)(?:"|$)|(\S+))', re.IGNORECASE)
 _UNFINISHED = re.compile(r"(from|in|before|after):", re.IGNORECASE)

@@ -12,7 +12,7 @@ APPLICATION_ID = 0x556E6479
 # `speech_index` holds no text of its own and is filled in bulk by the import, 16 MB of it at a time. It
 # keeps no lengths of texts: they cost an import as much as the words, and a search counts what it finds.
 # What it indexes is what `speech` says: ASCII as it stands, any other text as
-# `engine.archive.indexed_text` cuts it.
+# `engine.indexed_text` cuts it.
 FIRST = """
 CREATE TABLE sources (
     id INTEGER PRIMARY KEY,

@@ -19,11 +19,11 @@ from typing import Any, Self, TypeVar
 
 import aiosqlite
 
-from engine.archive.indexed_text import indexed_text
 from engine.archive.query import folded_name
 from engine.archive.schema import APPLICATION_ID, MIGRATIONS
 from engine.errors import StudioError
 from engine.folders import private
+from engine.indexed_text import indexed_text
 
 T = TypeVar("T")
 

@@ -106,7 +106,8 @@ def recognise_all(paths: Sequence[Path], check: Check = _go_on) -> Found:
         found += inside or [Export(recognise(path), (path,))]
     exports: list[Export] = []
     parts = [one for one in found if one.paths[0] in zips and isinstance(one.importer, MessengerImporter)]
-    services = {one.importer.name for one in parts if not is_of_either(one.paths[0])}
+    several = parts if len(parts) > 1 else []
+    services = {one.importer.name for one in several if not is_of_either(one.paths[0])}
     for export in found:
         if export in parts and services == {"instagram"}:  # a part that itself does not tell
             export = Export(InstagramImporter(), export.paths)

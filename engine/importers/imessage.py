@@ -47,36 +47,50 @@ class IMessageImporter:
             return False
 
     def conversations(self, path: Path, report: ImportReport) -> Iterator[Conversation]:
+        for _, conversation in self.shared(path, report):
+            yield conversation
+
+    def shared(
+        self, path: Path, report: ImportReport, number: int = 0, of: int = 1
+    ) -> Iterator[tuple[int, Conversation]]:
+        """The conversations with their places; of all the share of this number. What is not of one
+        conversation is counted in the first share."""
         path = path.expanduser()
         database = path if is_zip(path) else database_in(path)
         try:
             if is_zip(path):
                 with unpacked(path) as database:
-                    yield from self._conversations(database, report)
+                    yield from self._conversations(database, report, number, of)
             else:
-                yield from self._conversations(database, report)
+                yield from self._conversations(database, report, number, of)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise DataError(f"{database} cannot be read any further ({error}).", "Copy it again.") from None
         except OSError as error:
             raise denied(database, error) from None
 
-    def _conversations(self, database: Path, report: ImportReport) -> Iterator[Conversation]:
-        with opened(database, report.warnings) as source:
+    def _conversations(
+        self, database: Path, report: ImportReport, number: int, of: int
+    ) -> Iterator[tuple[int, Conversation]]:
+        first = report if number == 0 else ImportReport()
+        with opened(database, first.warnings) as source:
             prepared = None
             with suppress(*DAMAGE):  # said below, where it is not damage
                 prepared = self._prepare(source.connection, database)
             if source.is_damaged():
                 for loss in source.rescue():
-                    _report_loss(loss, database, report)
+                    _report_loss(loss, database, first)
                 prepared = None
             people, threads, ask, counted = prepared or self._prepare(source.connection, database)
-            report.add(counted)
+            first.add(counted)
+            report.rows_total = (counted.rows_total or 0) // of
             report.owner, report.owner_addresses = people.me.name, list(people.own.values())
-            for thread in threads:
+            for place, thread in enumerate(threads):
+                if place % of != number:
+                    continue
                 conversation = read_conversation(source.connection, ask, thread, people, report)
                 if conversation is not None:
                     report.conversations += 1
-                    yield conversation
+                    yield place, conversation
 
     def _prepare(
         self, connection: sqlite3.Connection, database: Path

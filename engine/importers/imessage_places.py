@@ -60,14 +60,15 @@ def databases_in_zip(path: Path) -> list[zipfile.ZipInfo]:
             infos = archive.infolist()
     except StudioError:
         return []  # whoever reads the zip says what is wrong
-    wanted = [info for info in infos if _is_database(PurePosixPath(info.filename)) and not info.is_dir()]
+    wanted = [info for info in infos if _is_database(info.filename) and not info.is_dir()]
     return sorted(wanted, key=lambda info: info.filename.count("/"))
 
 
-def _is_database(name: PurePosixPath) -> bool:
-    if "__MACOSX" in name.parts:
+def _is_database(name: str) -> bool:
+    if not name.endswith(PLACES):
         return False
-    return any(name.parts[-place.count("/") - 1 :] == PurePosixPath(place).parts for place in PLACES)
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" not in parts and parts[-1] in PLACES
 
 
 @contextmanager

@@ -84,33 +84,46 @@ class MessengerImporter:
 
     def together(self, paths: Sequence[Path], report: ImportReport) -> Iterator[Conversation]:
         """The conversations of one download that came in several zips."""
+        for _, conversation in self.shared(paths, report):
+            yield conversation
+        if report.rows_read == 0:
+            _refuse_bad(report)
+
+    def shared(
+        self, paths: Sequence[Path], report: ImportReport, number: int = 0, of: int = 1
+    ) -> Iterator[tuple[int, Conversation]]:
+        """The same with their places; of all conversations the share of this number. What is not of one
+        conversation is counted in the first share."""
         with open_files(*(path.expanduser() for path in paths)) as export:
-            report.bad_files += export.bad
-            parts = _index(self.own(export.files), report)
+            found = ImportReport()
+            found.bad_files += export.bad
+            parts = _index(self.own(export.files), found)
+            if number == 0:
+                report.add(found)
             if not parts:
-                _refuse_bad(report)
+                _refuse_bad(found)
                 raise StudioError(
                     f"There is no Messenger conversation in {paths[0]}.",
                     "Point at the folder or zip that you downloaded.",
                 )
             report.owner = _owner(parts)
-            total, done = sum(part.file.size for part in parts), 0
-            report.rows_total = total // _BYTES_A_ROW
             taken: set[str] = set()
             groups = _group(parts)
             cut_over = _cut_over(groups)
-            files = read_ahead((part.file for group in groups for part in group), WHOLE)
-            for group in groups:
+            mine = _share(groups, number, of)
+            total, done = sum(_bytes(groups[place]) for place in mine), 0
+            report.rows_total = total // _BYTES_A_ROW
+            files = read_ahead((part.file for place in mine for part in groups[place]), WHOLE)
+            for place in mine:
+                group = groups[place]
                 goes_on = cut_over[frozenset(group[0].participants)] == 1
                 conversation = _conversation(group, files, taken, report, goes_on)
-                done += sum(part.file.size for part in group)
-                report.rows_total = report.rows_read * total // done
+                done += _bytes(group)
+                report.rows_total = report.rows_read * total // max(1, done)
                 if conversation is not None:
                     report.conversations += 1
-                    yield conversation
+                    yield place, conversation
             report.bad_files.sort(key=lambda bad: natural(bad[0]))
-            if report.rows_read == 0:
-                _refuse_bad(report)
 
     def own(self, files: Sequence[ExportFile]) -> list[ExportFile]:
         """The files of this service, where the download holds another's too."""
@@ -316,9 +329,34 @@ def _cut_over(groups: list[list[_Part]]) -> Counter[frozenset[str]]:
     )
 
 
+def _share(groups: list[list[_Part]], number: int, of: int) -> list[int]:
+    """The places of those groups that are in the share of this number: shares of about the same size, and
+    groups of the same name in one, since only who reads them all can tell them apart."""
+    if of == 1:
+        return list(range(len(groups)))
+    named: dict[str, list[int]] = {}
+    for place, group in enumerate(groups):
+        named.setdefault(_plain_key(group[0]), []).append(place)
+    shares: list[list[int]] = [[] for _ in range(of)]
+    filled = [0] * of
+    for places in named.values():
+        least = filled.index(min(filled))
+        shares[least] += places
+        filled[least] += sum(_bytes(groups[place]) for place in places)
+    return sorted(shares[number])
+
+
+def _bytes(group: list[_Part]) -> int:
+    return sum(part.file.size for part in group)
+
+
+def _plain_key(part: _Part) -> str:
+    return part.thread or (part.file.folder.name if _is_numbered(part.file) else part.file.stem) or "thread"
+
+
 def _unique_key(group: list[_Part], taken: set[str]) -> str:
     part = group[0]
-    plain = part.thread or (part.file.folder.name if _is_numbered(part.file) else part.file.stem) or "thread"
+    plain = _plain_key(part)
     key, count = plain, 1
     for name in reversed(part.file.folder.parts):
         if key in taken:
@@ -434,14 +472,10 @@ def _read(file: ExportFile, report: ImportReport, alone: bool) -> tuple[_Part, d
     for read in read_rows(file):
         mojibake = read.mojibake
         understood = understand_all(read.rows, mojibake, owner)
-        lines = [line for line in understood if not isinstance(line, str)]
-        # Places among the rows, and reasons.
-        left_out = [(at, line) for at, line in enumerate(understood) if isinstance(line, str)]
-        found = [line.kind for line in lines]
-        for kind in Kind:
-            kinds[kind] += found.count(kind)
-        counted.repaired += sum([line.repaired for line in lines])
-        note_rows(file.path, first, read, lines, left_out, counted, report, alone)
+        lines = understood.lines
+        kinds.update([line.kind for line in lines])
+        counted.repaired += understood.repaired
+        note_rows(file.path, first, read, lines, understood.left_out, counted, report, alone)
         first += len(read.rows)
         writers.update(dict.fromkeys([line.sender for line in lines]))
         spoken.add(lines)

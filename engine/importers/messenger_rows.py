@@ -116,15 +116,30 @@ def person(name: str | None) -> str:
     return ANONYMOUS if name.casefold() in ANONYMOUS_NAMES else name
 
 
-def understand_all(rows: Iterable[Row | msgspec.Raw], mojibake: bool, owner: str | None) -> list[Line | str]:
-    """Each row as a Line, or the reason why it is left out. Most are plain words and take the short way."""
+class Understood(msgspec.Struct):
+    """What became of some rows. left_out: the place of a row among them and why; lines: all the others."""
+
+    lines: list[Line]
+    left_out: list[tuple[int, str]]
+    repaired: int
+
+
+def understand_all(rows: Iterable[Row | msgspec.Raw], mojibake: bool, owner: str | None) -> Understood:
+    """Most rows are plain words and take the short way."""
     speech, name = Kind.SPEECH, None
-    known: dict[str | None, tuple[str, bool, frozenset[str]]] = {}
-    understood: list[Line | str] = []
-    add = understood.append
-    for row in rows:
+    known: dict[str | None, _Writer] = {}
+    understood: list[Line] = []
+    left_out: list[tuple[int, str]] = []
+    add, repaired = understood.append, 0
+    sender, name_repaired, worded, generic = "", False, frozenset[str](), (None, "Generic")
+    for at, row in enumerate(rows):
         if not isinstance(row, Row):
-            add(read_row(row, mojibake, owner))
+            line = read_row(row, mojibake, owner)
+            if isinstance(line, str):
+                left_out.append((at, line))
+            else:
+                repaired += line.repaired
+                add(line)
             continue
         if row.sender_name != name or not known:
             name = row.sender_name
@@ -138,19 +153,34 @@ def understand_all(rows: Iterable[Row | msgspec.Raw], mojibake: bool, owner: str
             or not start.isascii() or start in worded or start.isspace()
             or row.photos or row.reactions or row.share or row.sticker or row.videos or row.audio_files
             or row.files or row.gifs or row.media or row.users or row.call_duration is not None or row.missed
-            or row.is_unsent or row.unsent or row.is_taken_down or row.type not in (None, "Generic")
+            or row.is_unsent or row.unsent or row.is_taken_down or row.type not in generic
         ):  # fmt: skip
-            add(understand(row, mojibake, owner))
+            line = understand(row, mojibake, owner)
+            if isinstance(line, str):
+                left_out.append((at, line))
+                continue
+            repaired += line.repaired
+            add(line)
         elif not text or text.isascii() or not mojibake:
+            repaired += name_repaired
             add(Line(time, sender, text or "", speech, (), (), name_repaired))
         else:
-            mended = repair(text)
-            add(Line(time, sender, mended, speech, (), (), name_repaired or mended is not text))
-    return understood
+            try:
+                mended = text.encode("latin-1").decode("utf-8")
+            except UnicodeError:
+                mended = text
+            of_text = mended is not text or name_repaired
+            repaired += of_text
+            add(Line(time, sender, mended, speech, (), (), of_text))
+    return Understood(understood, left_out, repaired)
 
 
-def _writer(name: str | None, mojibake: bool, owner: str | None) -> tuple[str, bool, frozenset[str]]:
-    """The sender of this written name, whether it had to be repaired, and how `wording` begins for it."""
+_Writer = tuple[str, bool, frozenset[str]]
+"""A sender as written: the display name, whether it had to be repaired, and how `wording` begins for it."""
+
+
+@lru_cache(maxsize=4096)
+def _writer(name: str | None, mojibake: bool, owner: str | None) -> _Writer:
     sender = _mended_person(name or "") if mojibake else person(name)
     repaired = mojibake and name is not None and name != repair(name)
     return sender, repaired, beginnings(sender, owner)
@@ -175,29 +205,27 @@ def understand(row: Row, mojibake: bool, owner: str | None) -> Line | str:
     time = row.timestamp_ms if row.timestamp_ms is not None else row.timestamp
     if time is None or not 0 < time < LAST_TIME:
         return "no time"
-    written_name = (row.sender_name if row.sender_name is not None else row.sender) or ""
-    written_text = (row.content if row.content is not None else row.text) or ""
-    if mojibake:
-        mend: Callable[[str], str] = repair
-        sender = _mended_person(written_name)
-        text = written_text if written_text.isascii() else repair(written_text)
-    else:
-        mend, sender, text = str, person(written_name), written_text
+    name = row.sender_name if row.sender_name is not None else row.sender
+    sender, repaired, worded = _writer(name, mojibake, owner)
+    written = (row.content if row.content is not None else row.text) or ""
+    mend: Callable[[str], str] = repair if mojibake else str
+    text = written if not mojibake or written.isascii() else repair(written)
     reactions = _reactions(row, mend) if row.reactions else ()
     attachments = _attachments(row, text, mend)
-    kind, text = _kind(row, text, sender, attachments, owner)
-    if kind is Kind.SPEECH and (not text or text.isspace()):
+    start = text[:2]
+    told = wording(text, sender, owner) if text and (start in worded or not start.isascii()) else None
+    kind, said = _kind(row, text, told, attachments)
+    if kind is Kind.SPEECH and (not said or said.isspace()):
         if not attachments:
             return "empty (no text, no attachment)"
         kind = Kind.ATTACHMENT
-    if kind is Kind.ATTACHMENT and not attachments and PLACE.search(text):
+    if kind is Kind.ATTACHMENT and not attachments and PLACE.search(said):
         attachments = (Attachment(AttachmentKind.LOCATION),)
-    repaired = mojibake and (
-        not (written_text.isascii() or written_text == text)
-        or not (written_name.isascii() or written_name == repair(written_name))
-        or (bool(reactions) and any(not (r.actor.isascii() and r.emoji.isascii()) for r in reactions))
-    )
-    return Line(int(time), sender, text, kind, attachments, reactions, repaired)
+    if mojibake and not repaired:
+        repaired = not (text is written or written == said) or (
+            bool(reactions) and any(not (r.actor.isascii() and r.emoji.isascii()) for r in reactions)
+        )
+    return Line(int(time), sender, said, kind, attachments, reactions, repaired)
 
 
 @lru_cache(maxsize=4096)
@@ -205,54 +233,42 @@ def _mended_person(name: str) -> str:
     return person(repair(name))
 
 
-def _kind(
-    row: Row, text: str, sender: str, attachments: tuple[Attachment, ...], owner: str | None
-) -> tuple[Kind, str]:
-    """What the row is, and its text. The fields are believed before the wording."""
+def _kind(row: Row, text: str, told: Kind | None, attachments: tuple[Attachment, ...]) -> tuple[Kind, str]:
+    """What the row is, and its text. The fields are believed before the wording. told: what that says."""
     if row.is_unsent or row.unsent or row.is_taken_down:
         return Kind.UNSENT, text
     if row.call_duration is not None or row.missed or row.type == "Call":
         return Kind.CALL, text
     if row.users or row.type in ("Subscribe", "Unsubscribe"):
         return Kind.EVENT, text
-    worded = wording(text, sender, owner) if text else None
-    if worded is Kind.ATTACHMENT and attachments:
-        return worded, ""
-    if attachments and worded is None:
+    if told is Kind.ATTACHMENT and attachments:
+        return told, ""
+    if attachments and told is None:
         # A bubble that is nothing but the link it shares is no sentence to learn from.
         if all(text.strip() == attachment.name for attachment in attachments):
             return Kind.ATTACHMENT, text
         return Kind.SPEECH, text
     if row.type == "placeholder":
-        return (worded or Kind.EVENT), text
-    return (worded or Kind.SPEECH), text
-
-
-_LISTED = (
-    AttachmentKind.PHOTO,
-    AttachmentKind.VIDEO,
-    AttachmentKind.VOICE,
-    AttachmentKind.FILE,
-    AttachmentKind.GIF,
-)
+        return (told or Kind.EVENT), text
+    return (told or Kind.SPEECH), text
 
 
 def _attachments(row: Row, text: str, mend: Callable[[str], str]) -> tuple[Attachment, ...]:
-    if not (
-        row.photos or row.videos or row.audio_files or row.files or row.gifs or row.media
-        or row.sticker or row.share or row.type == "link"
-    ):  # fmt: skip
-        return ()
     found: list[Attachment] = []
-    for kind, media in zip(
-        _LISTED, (row.photos, row.videos, row.audio_files, row.files, row.gifs), strict=True
-    ):
-        if media:
-            found += [Attachment(kind, _name(mend(item.uri or ""))) for item in media]
+    if row.photos:
+        found += _named(AttachmentKind.PHOTO, row.photos, mend)
+    if row.videos:
+        found += _named(AttachmentKind.VIDEO, row.videos, mend)
+    if row.audio_files:
+        found += _named(AttachmentKind.VOICE, row.audio_files, mend)
+    if row.files:
+        found += _named(AttachmentKind.FILE, row.files, mend)
+    if row.gifs:
+        found += _named(AttachmentKind.GIF, row.gifs, mend)
     if row.media:
         found += [_guessed(_name(mend(item.uri or ""))) for item in row.media]
     if row.sticker is not None:
-        found.append(Attachment(AttachmentKind.STICKER, _name(mend(row.sticker.uri or ""))))
+        found += _named(AttachmentKind.STICKER, [row.sticker], mend)
     if row.share is not None:
         link = mend(row.share.link or "")
         place = _MAP.search(unquote(link)) or PLACE.search(text)
@@ -260,6 +276,10 @@ def _attachments(row: Row, text: str, mend: Callable[[str], str]) -> tuple[Attac
     elif row.type == "link":
         found.append(Attachment(AttachmentKind.LINK, text.strip()))
     return tuple(found)
+
+
+def _named(kind: AttachmentKind, media: list[_Media], mend: Callable[[str], str]) -> list[Attachment]:
+    return [Attachment(kind, _name(mend(item.uri or ""))) for item in media]
 
 
 def _name(uri: str) -> str:

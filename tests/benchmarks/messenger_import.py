@@ -5,7 +5,7 @@
 An export of MESSAGES (200,000) in THREADS (200) is made, always the same one. Ours reads the zip
 and leaves a studio file with its full-text index; LangChain's FolderFacebookMessengerChatLoader
 loads the same files unpacked. Each run is a fresh process, the two take turns; medians of 3.
-Imports of modules are not counted for either. Peak memory is that of the whole process.
+Imports of modules are not counted for either. Memory is that of a process with all that it starts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ import time
 import warnings
 from pathlib import Path
 from typing import Any
+
+from process_memory import measured
 
 RUNS = 3
 PER_FILE = 10_000
@@ -109,28 +110,21 @@ def json_escaped(text: str) -> str:
 
 
 def ours(folder: Path) -> tuple[int, float]:
-    """Rows read, and the seconds from the zip to a studio that has been searched."""
+    """Rows read, and the seconds from the zip to a studio that can be searched."""
     from engine.archive import open_studio, searching
-    from engine.archive.ingest import ingest
-    from engine.importers import ImportReport, recognise
+    from engine.importers.finding import recognise_all
+    from engine.importing import begin, finish
 
     async def run() -> tuple[int, float]:
-        path, report = folder / "export.zip", ImportReport()
         started = time.perf_counter()
-        importer = recognise(path)
+        (export,) = recognise_all([folder / "export.zip"]).exports
+        begun = await begin(export)
         async with await open_studio(folder / f"{time.time_ns()}.db") as studio:
-            await ingest(
-                studio,
-                source=importer.name,
-                importer=importer.name,
-                path=str(path),
-                conversations=importer.conversations(path, report),
-                report=report,
-            )
+            imported = await finish(studio, begun)
+            seconds = time.perf_counter() - started
             if not await searching.search(studio, "tomorrow"):
                 raise SystemExit("the studio finds nothing")
-            seconds = time.perf_counter() - started
-        return report.rows_read, seconds
+        return imported.report.rows_read, seconds
 
     return asyncio.run(run())
 
@@ -159,10 +153,8 @@ def main(messages: int, threads: int) -> None:
         peaks: dict[str, list[float]] = {"ours": [], "langchain": []}
         for _ in range(RUNS):
             for name in rates:
-                done = subprocess.run(
-                    [sys.executable, __file__, name, place], check=True, capture_output=True, text=True
-                )
-                _, seconds, peak = map(float, done.stdout.split())
+                said, peak = measured([sys.executable, __file__, name, place])
+                _, seconds = map(float, said.split())
                 # The same messages for both, whatever a loader leaves out of them.
                 rates[name].append(messages / seconds)
                 peaks[name].append(peak)
@@ -178,6 +170,6 @@ if __name__ == "__main__":
             make(Path(folder), int(messages), int(threads))
         case [("ours" | "langchain") as name, folder]:
             rows, seconds = (ours if name == "ours" else langchain)(Path(folder))
-            print(rows, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            print(rows, seconds)
         case [*given]:
             main(*(int(number) for number in given), *(200_000, 200)[len(given) :])

@@ -440,11 +440,12 @@ def conversations():
 if moment == "writing":  # between the messages and the figures, in the middle of the one transaction
     merge.SENDER_FIGURES = "SELECT 1 WHERE ?1 AND die()"
     first_import.ANSWER = "SELECT die()"
+    first_import.CACHE_KIB = 40  # so that pages have reached the file by then
     import engine.archive.ingest as module
     plain = module.connect
     def deadly(path):
         connection = plain(path)
-        connection.execute("PRAGMA cache_size = 10")  # so that pages have reached the file by then
+        connection.execute("PRAGMA cache_size = 10")
         connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
         return connection
     module.connect = deadly

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.archive.indexed_text import indexed_text
 from engine.archive.query import Query, Term, marks, parse
+from engine.indexed_text import indexed_text
 
 NOW = datetime(2024, 3, 1)
 

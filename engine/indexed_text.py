@@ -26,6 +26,15 @@ def indexed_text(text: str) -> str:
     return text if text.isascii() else _ALONE.sub(_apart, text)
 
 
+def indexed_texts(texts: list[str]) -> list[str]:
+    """Each text as `indexed_text` has it. Together they cost a third."""
+    joined = "\0".join(texts)
+    if joined.count("\0") >= len(texts):  # one of them has a NUL of its own
+        return [indexed_text(text) for text in texts]
+    cut = _ALONE.sub(_apart, joined)
+    return cut.split("\0") if texts else []
+
+
 def _apart(found: re.Match[str]) -> str:
     return _word(found[0])
 

@@ -1,0 +1,80 @@
+"""One reading process: `python -m engine.readers`, its Task on standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from engine.conversation import Conversation
+from engine.errors import DataError, StudioError
+from engine.importers.report import ImportReport, to_json
+from engine.packed import packed
+from engine.readers.telling import Begun, Done, Refused, Said, Some, Task
+
+
+def main() -> int:
+    task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
+    # Nothing else may write where the other process listens.
+    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    encode = msgspec.msgpack.Encoder().encode
+
+    def tell(said: Said) -> None:
+        written = encode(said)
+        _write(pipe, len(written).to_bytes(4, "big") + written)
+
+    report = ImportReport()
+    try:
+        for place, conversation in _conversations(task, report):
+            one = packed(conversation)
+            tell(
+                Begun(
+                    place=place,
+                    key=one.key,
+                    title=one.title,
+                    senders=one.senders,
+                    is_group=one.is_group,
+                    section=one.section,
+                    also=one.also,
+                    rows_read=report.rows_read,
+                    kept=report.kept,
+                    rows_total=report.rows_total,
+                )
+            )
+            for some in one.messages:
+                tell(Some(some))
+        tell(Done(to_json(report)))
+    except StudioError as error:
+        tell(Refused(error.message, error.hint, isinstance(error, DataError)))
+    except BrokenPipeError:  # nobody listens any more
+        return 1
+    return 0
+
+
+def _conversations(task: Task, report: ImportReport) -> Iterator[tuple[int, Conversation]]:
+    paths = [Path(os.fsdecode(path)) for path in task.paths]
+    if task.importer == "imessage":
+        from engine.importers.imessage import IMessageImporter
+
+        book = Path(os.fsdecode(task.contacts)) if task.contacts else None
+        messages = IMessageImporter(book, include_deleted=task.include_deleted)
+        return messages.shared(paths[0], report, task.number, task.of)
+    from engine.importers.messenger import InstagramImporter, MessengerImporter
+
+    threads = InstagramImporter() if task.importer == "instagram" else MessengerImporter()
+    return threads.shared(paths, report, task.number, task.of)
+
+
+def _write(pipe: IO[bytes], message: bytes) -> None:
+    rest = memoryview(message)
+    while rest:
+        rest = rest[pipe.write(rest) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
