@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 from imessage_database import SCHEMA, history, nanoseconds
+from process_memory import measured
 from typedstream_writer import FILE, PART, Run, encode
 
 MESSAGES, ROUNDS = 500_000, 3
@@ -40,7 +40,7 @@ WORDS = (
 
 OURS = """
 import time; started = time.perf_counter()
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from engine.importers.imessage import IMessageImporter
 from engine.importers.report import ImportReport
@@ -52,7 +52,7 @@ for conversation in IMessageImporter().conversations(Path(sys.argv[1]), report):
 """
 LANGCHAIN = """
 import time; started = time.perf_counter()
-import json, resource, sys, warnings
+import json, sys, warnings
 warnings.simplefilter("ignore")
 from langchain_community.chat_loaders.imessage import IMessageChatLoader
 count = 0
@@ -62,26 +62,22 @@ for session in IMessageChatLoader(sys.argv[1]).lazy_load():
 """
 INGEST = """
 import time; started = time.perf_counter()
-import asyncio, json, resource, sys, tempfile
+import asyncio, json, sys, tempfile
 from pathlib import Path
-from engine.archive import open_studio, searching
-from engine.archive.ingest import ingest
-from engine.importers.imessage import IMessageImporter
-from engine.importers.report import ImportReport
-report = ImportReport()
+from engine.archive import open_studio
+from engine.importers.finding import recognise_all
+from engine.importing import begin, finish
 async def run(folder):
+    (export,) = recognise_all([Path(sys.argv[1])]).exports
+    begun = await begin(export)
     async with await open_studio(Path(folder, "studio.db")) as studio:
-        await ingest(studio, source="imessage", importer="imessage", path=sys.argv[1], report=report,
-                     conversations=IMessageImporter().conversations(Path(sys.argv[1]), report))
-        if not await searching.search(studio, "tomorrow"):
-            raise SystemExit("the studio finds nothing")
+        return (await finish(studio, begun)).report
 with tempfile.TemporaryDirectory() as folder:
-    asyncio.run(run(folder))
+    report = asyncio.run(run(folder))
 count = sum(report.kinds.values()) - report.kinds["reaction"]
 """
 MEASURE = """
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps([count, time.perf_counter() - started, peak]))
+print(json.dumps([count, time.perf_counter() - started]))
 """
 
 
@@ -184,12 +180,10 @@ def make(path: Path, messages: int) -> None:
     connection.close()
 
 
-def measure(script: str, path: Path) -> tuple[int, float, int]:
-    """Messages returned, seconds, peak bytes."""
-    done = subprocess.run(
-        [sys.executable, "-c", script + MEASURE, str(path)], capture_output=True, text=True, check=True
-    )
-    count, seconds, peak = json.loads(done.stdout.splitlines()[-1])
+def measure(script: str, path: Path) -> tuple[int, float, float]:
+    """Messages returned, seconds, and the most MB of memory."""
+    said, peak = measured([sys.executable, "-c", script + MEASURE, str(path)])
+    count, seconds = json.loads(said.splitlines()[-1])
     return count, seconds, peak
 
 
@@ -203,7 +197,7 @@ def main() -> None:
         size = path.stat().st_size / 2**20
         print(f"{messages:,} messages, {size:,.0f} MB, made in {time.perf_counter() - started:.0f} s")
         scripts = {"ours": OURS, "with studio": INGEST, "LangChain": LANGCHAIN}
-        found: dict[str, list[tuple[int, float, int]]] = {name: [] for name in scripts}
+        found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in scripts}
         for _ in range(rounds):
             for name, script in scripts.items():
                 found[name].append(measure(script, path))
@@ -214,7 +208,7 @@ def main() -> None:
             rates[name], returned[name] = messages / seconds, runs[0][0] / seconds
             print(
                 f"{name:<12} {seconds:6.2f} s {rates[name]:9,.0f} messages/s, returned {runs[0][0]:9,}"
-                f" ({returned[name]:9,.0f}/s), peak {max(run[2] for run in runs) / 2**20:6,.0f} MB"
+                f" ({returned[name]:9,.0f}/s), peak {max(run[2] for run in runs):6,.0f} MB"
             )
         for name in ("ours", "with studio"):
             ratio = rates[name] / rates["LangChain"]
