@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from engine.readers.telling import Begun, Done, Refused, Said, Some, Task
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C is for the one that listens; it ends this one
     task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
     # Nothing else may write where the other process listens.
     pipe = os.fdopen(os.dup(1), "wb", buffering=0)

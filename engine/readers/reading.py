@@ -47,7 +47,6 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl+C in the terminal is not for it
         )
         with suppress(BrokenPipeError), self._input as pipe:
             pipe.write(msgspec.msgpack.encode(task))
