@@ -1,8 +1,14 @@
 """No test reads or writes the settings of whoever runs it."""
 
+import os
 import signal
 
 import pytest
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, 8 at most: half of their time the tests wait for a process or a screen."""
+    return min(8, (os.cpu_count() or 1) + 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

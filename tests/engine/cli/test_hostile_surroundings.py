@@ -152,16 +152,6 @@ def test_a_demo_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Sign
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_made_for_a_studio_are_private_whatever_the_umask(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b" / "studio.db"
-    line = f"umask 000; exec '{sys.executable}' -m tui --studio '{path}' demo --headless"
-    subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=True)
-    run(path, "local", "stop")
-    modes = {each: each.stat().st_mode & 0o777 for each in (tmp_path / "a").rglob("*")}
-    modes[tmp_path / "a"] = (tmp_path / "a").stat().st_mode & 0o777
-    assert not {each: oct(mode) for each, mode in modes.items() if mode & 0o077}
-
-
 def test_a_pipe_is_no_file_to_read(tmp_path: Path, studio: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
