@@ -56,13 +56,13 @@ def test_from_the_demo_to_the_first_streamed_token_in_twelve_keys(
         assert "does not understand" in terminal.text()
         terminal.wait_for("\n y agree and start")
         terminal.press("y")
-        terminal.wait_for("LIVE", seconds=60)
-        terminal.wait_for("DONE  succeeded", seconds=60)
+        terminal.wait_for("LIVE")
+        terminal.wait_for("DONE  succeeded")
         terminal.wait_for("5 chat with it")
         terminal.press("5")
         assert "⏎ send" in terminal.wait_for("write to it")
         terminal.press("h", "i", "\r")
-        terminal.wait_for("to the first", seconds=30)
+        terminal.wait_for("to the first")
         assert terminal.keys_pressed <= 12
         shown = terminal.text()
         reply = re.search(r"│ hi\b.*?▌ (\S+)", shown, re.DOTALL)
@@ -86,7 +86,7 @@ def test_a_training_goes_on_without_its_screen_and_the_next_start_shows_it(tmp_p
             terminal.press("t")
             terminal.wait_for("stays on this machine")
             terminal.press("y")
-            terminal.wait_for("LIVE", seconds=30)
+            terminal.wait_for("LIVE")
             os.kill(terminal.child.pid, signal.SIGHUP)
             assert terminal.wait_for_end() == 128 + signal.SIGHUP
             assert b"\x1b[?1049l" in terminal.raw, "the terminal has its own screen back"
