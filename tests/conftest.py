@@ -1,8 +1,39 @@
 """No test reads or writes the settings of whoever runs it."""
 
+import os
 import signal
+from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, 8 at most: half of their time the tests wait for a process or a screen."""
+    return min(8, (os.cpu_count() or 1) + 1)
+
+
+def failed_if_skipped(report: Report) -> Report:
+    """Where UNDERSTUDY_TEST_TRAINERS is set, the extras are installed and nothing may be skipped for want of
+    them: only what needs another machine may, for a reason that begins with "needs"."""
+    by_choice = report.skipped and not hasattr(report, "wasxfail")
+    if by_choice and os.environ.get("UNDERSTUDY_TEST_TRAINERS"):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if not reason.removeprefix("Skipped: ").startswith("needs "):
+            report.outcome, report.longrepr = "failed", f"skipped, though the extras are installed: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return failed_if_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return failed_if_skipped((yield))
 
 
 @pytest.fixture(scope="session", autouse=True)

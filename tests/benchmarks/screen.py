@@ -3,7 +3,7 @@
     python tests/benchmarks/screen.py [MESSAGES [RUNS [KEYS]]]
 
 A studio of MESSAGES (1,000,000) in 1,000 conversations, one of them with 3 of every 10, is made by a
-real import. Starts are medians of RUNS (7), KEYS (100) is how often a cursor key is pressed. Beside ours
+real import. Starts are medians of RUNS (7), KEYS (100) is how often each key is pressed. Beside ours
 stand a Textual hello-world and, where they are installed, posting, harlequin and elia. A key's time ends
 with the last byte of its answer; every figure is printed with its budget.
 """
@@ -148,18 +148,19 @@ def keys(environment: dict[str, str], count: int) -> None:
         print(f"{'memory after the start':<34} {now:6.0f} MB, at most {peak:.0f} MB   (120 MB)")
         inside = [press(terminal, DOWN if at % 2 else UP) for at in range(count)][1:]
         said("a cursor key inside the list", inside, "(1 KB, p95 30 ms)")
-        said("over the list's edge", [press(terminal, DOWN) for _ in range(60)], "")
-        ends = [press(terminal, key) for key in "gG" * 10]
+        press(terminal, PAGE_DOWN)  # to the last line that is shown
+        said("over the list's edge, twice", [press(terminal, DOWN) for _ in range(30)], "")
+        ends = [press(terminal, key) for key in "gG" * (count // 2)]
         said("g and G in the list", ends, "(60 ms)")
         press(terminal, "s")  # by number of messages: the largest comes first
         press(terminal, "g")
         press(terminal, "\r")
         terminal.settle()
         press(terminal, "G")
-        said("g and G in 300,000 messages", [press(terminal, key) for key in "gG" * 10], "(60 ms)")
+        ends = [press(terminal, key) for key in "gG" * (count // 2)]
+        said("g and G in the largest", ends, "(60 ms)")
         said("a cursor key in the transcript", [press(terminal, UP) for _ in range(count)], "")
-        lines = [press(terminal, PAGE_UP) for _ in range(1000 // 31)]
-        said("1,000 lines in pages", lines, "(4 KB a key)")
+        said("a page in the transcript", [press(terminal, PAGE_UP) for _ in range(count)], "(4 KB a key)")
         press(terminal, "\x1b")
         press(terminal, "/")
         found = [press(terminal, letter) for letter in "harbour"]

@@ -101,8 +101,8 @@ async def test_a_reply_comes_is_kept_and_is_there_in_the_next_session(
         await press(pilot, "5")
         shown = await press(pilot, "escape")
         assert "h2?" in shown
-        shown = await press(pilot, "enter")
-        assert "▌ slow and steady" in shown and "│ ok" in shown
+        await pilot.press("enter")
+        await until(pilot, lambda: "▌ slow and steady" in text(app) and "│ ok" in text(app))
 
 
 async def test_enter_sends_ctrl_j_and_a_paste_make_lines(studio: Path, faulty: FaultyProvider) -> None:

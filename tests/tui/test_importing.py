@@ -11,6 +11,7 @@ from messenger_export import said, thread_bytes, write_thread, zip_export
 from screen_reader import press, rows, settled, text
 from textual import events
 from textual.pilot import Pilot
+from training_studio import until
 
 from engine import samples
 from engine.archive import open_studio, people, reading
@@ -108,7 +109,7 @@ async def test_what_cannot_be_imported_is_said_in_place(tmp_path: Path) -> None:
             app.screen.query_one(Paths).value = str(typed)
             await press(pilot, "enter")
             assert "\x1b" not in text(app)
-            known = rows(app)[6]
+            known = " ".join(row.strip() for row in rows(app)[6:9])  # a long path makes more lines of it
             assert len(known.strip()) > 20
             assert "Error" not in known
             assert app.screen.query_one(Paths).has_focus
@@ -322,10 +323,7 @@ async def test_cancelling_leaves_the_studio_as_it_was(
         await press(pilot, "i")
         app.screen.query_one(Paths).value = str(tmp_path)
         await pilot.press("enter")
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if "/s" in rows(app)[0]:
-                break
+        await until(pilot, lambda: "/s" in rows(app)[0])
         assert "importing " in rows(app)[0] and "──" in text(app)
         assert "c cancel" in rows(app)[-1]
         await pilot.press("2")
@@ -439,10 +437,7 @@ async def test_cancelling_the_second_keeps_the_first(tmp_path: Path, monkeypatch
         await press(pilot, "i")
         assert "endless     endless.txt" in await look_at(pilot, folder)
         await pilot.press("enter")
-        for _ in range(500):
-            await pilot.pause(0.02)
-            if "/s" in rows(app)[0]:
-                break
+        await until(pilot, lambda: "/s" in rows(app)[0])
         shown = await press(pilot, "c")
         assert "messenger   you are Wren" in shown
         assert "endless     cancelled: nothing of it was taken over" in shown

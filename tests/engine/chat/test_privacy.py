@@ -92,12 +92,22 @@ async def test_the_listener_would_have_seen_a_trace(faulty: FaultyProvider) -> N
 @pytest.mark.parametrize(
     "environment",
     [
-        {"LANGCHAIN_TRACING": "true"},
-        {"LANGCHAIN_HANDLER": "langchain"},
-        {"LANGSMITH_GATEWAY": "SPY", "LANGSMITH_GATEWAY_API_KEY": "lsv2_x"},
-        {"OPENAI_BASE_URL": "SPY", "OPENAI_API_BASE": "SPY", "OPENAI_API_KEY": "sk-x"},
-        {"OPENAI_PROXY": "SPY", "HTTP_PROXY": "SPY", "ALL_PROXY": "SPY", "NO_PROXY": ""},
-        {"OPENAI_LOG": "debug"},
+        {
+            "LANGCHAIN_TRACING": "true",
+            "LANGCHAIN_HANDLER": "langchain",
+            "OPENAI_PROXY": "SPY",
+            "HTTP_PROXY": "SPY",
+            "ALL_PROXY": "SPY",
+            "NO_PROXY": "",
+        },
+        {
+            "LANGSMITH_GATEWAY": "SPY",
+            "LANGSMITH_GATEWAY_API_KEY": "lsv2_x",
+            "OPENAI_BASE_URL": "SPY",
+            "OPENAI_API_BASE": "SPY",
+            "OPENAI_API_KEY": "sk-x",
+            "OPENAI_LOG": "debug",
+        },
     ],
 )
 async def test_no_variable_moves_or_breaks_or_logs_a_chat(

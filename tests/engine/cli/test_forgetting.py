@@ -1,6 +1,7 @@
 """understudy forget and models delete, in real processes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pexpect
@@ -10,12 +11,18 @@ from real_command import COMMAND, environment, understudy
 from engine import samples
 
 
-@pytest.fixture
-def studio(tmp_path: Path) -> Path:
-    path = tmp_path / "home" / "studio.db"
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("imported") / "home" / "studio.db"
     done = understudy("import", str(samples.messenger()), str(samples.imessage()), studio=path)
     assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture
+def studio(imported: Path, tmp_path: Path) -> Path:
+    """A studio of both samples, of its own."""
+    return shutil.copytree(imported.parent, tmp_path / "home") / imported.name
 
 
 def sources(studio: Path) -> set[str]:

@@ -88,11 +88,21 @@ def test_the_demo_as_json_without_a_terminal(shell: Shell) -> None:
     assert steps["chat"]["reply"].strip()
 
 
-def test_the_demo_on_a_studio_of_ones_own_stays_in_its_folder(shell: Shell) -> None:
-    shell.run("--studio", str(shell.home / "mine" / "studio.db"), "demo", "--headless")
+def test_the_demo_on_a_studio_of_ones_own_stays_in_its_private_folder_whatever_the_umask(
+    shell: Shell,
+) -> None:
+    folder = shell.home / "mine"
+    studio = str(folder / "a" / "studio.db")
+    before = os.umask(0)
+    try:
+        shell.run("--studio", studio, "demo", "--headless")
+    finally:
+        os.umask(before)
     assert {path.parts[0] for path in shell.files()} == {"mine"}
-    assert shell.json("jobs", "--studio", str(shell.home / "mine" / "studio.db"))[0]["status"] == "succeeded"
-    shell.run("--studio", str(shell.home / "mine" / "studio.db"), "local", "stop")
+    assert shell.json("jobs", "--studio", studio)[0]["status"] == "succeeded"
+    modes = {path: path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
+    shell.run("--studio", studio, "local", "stop")
+    assert not {path: oct(mode) for path, mode in modes.items() if mode & 0o077}
 
 
 def test_the_samples_step_by_step(shell: Shell) -> None:

@@ -35,9 +35,9 @@ async def faulty() -> AsyncIterator[FaultyProvider]:
 
 @pytest.fixture
 async def remote(faulty: FaultyProvider, tmp_path: Path) -> AsyncIterator[Connection]:
-    """A connection to `faulty` that waits for half a second at most."""
+    """A connection to `faulty` that waits for a second at most."""
     chosen = provider("custom", base_url=faulty.url)
-    async with await connect(chosen, tmp_path, patience=0.5) as connection:
+    async with await connect(chosen, tmp_path, patience=1.0) as connection:
         faulty.requests.clear()
         yield connection
 

@@ -275,7 +275,7 @@ async def test_an_upload_whose_answer_was_lost_is_taken_back(
     async def kept_but_silent(request, parts):
         answer = await original(request, parts)
         if request.method == "POST":
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
         return answer
 
     faulty._files = kept_but_silent  # type: ignore[method-assign]
