@@ -1,4 +1,4 @@
-"""Kill real imports at random moments: python tests/fuzz/kill_imports.py [--kills N] [--seed S] [--messages M]
+"""Kill real imports at random moments: tests/fuzz/kill_imports.py [--kills N] [--seed S] [--messages M]
 
 Each round imports one export: of Messenger or iMessage; into an empty studio, one that has an older half of
 it, or one that has the other export. The import is killed with SIGKILL, its first process alone or its whole
