@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import msgspec
 
 from engine.archive import Studio
 from engine.archive.imports import save_import
-from engine.archive.ingest import ingest
-from engine.errors import DataError
+from engine.archive.ingest import CANCELLED, ingest
+from engine.errors import DataError, StudioError
 from engine.importers import ImportReport
 from engine.importers.finding import Export
 from engine.importers.report import to_json
 from engine.packed import PackedConversation, packed
 from engine.readers import reading
+
+LOOK_SECONDS = 0.1  # from one look at whether it was cancelled to the next
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -35,11 +40,45 @@ class Begun(msgspec.Struct, frozen=True):
     conversations: Iterator[PackedConversation]
 
 
-async def begin(export: Export) -> Begun:
-    """Read up to the first conversation. Raises StudioError or DataError where there is none."""
+async def begin(export: Export, *, cancelled: Callable[[], bool] = lambda: False) -> Begun:
+    """Read up to the first conversation. Raises StudioError or DataError where there is none, StudioError
+    where it was cancelled.
+
+    A large export is looked through for some seconds first. Whoever stops meanwhile need not wait for it:
+    nothing is written, so the thread is left alone and puts its files away when it is through.
+    """
     report = ImportReport()
-    conversations = await asyncio.to_thread(_conversations, export, report)
-    first = await asyncio.to_thread(next, conversations, None)
+    loop, stopped = asyncio.get_running_loop(), threading.Event()
+    found: asyncio.Future[tuple[PackedConversation | None, Iterator[PackedConversation]]] = loop.create_future()
+
+    def tell(set_it: Callable[[Any], None], what: Any) -> None:
+        if not stopped.is_set():  # else nobody waits for it
+            set_it(what)
+
+    def read() -> None:
+        try:
+            conversations = _conversations(export, report)
+            outcome: tuple[Callable[[Any], None], Any] = (
+                found.set_result,
+                (next(conversations, None), conversations),
+            )
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            outcome = found.set_exception, error
+        else:
+            if stopped.is_set() and isinstance(conversations, Generator):
+                conversations.close()
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(tell, *outcome)
+
+    # Not one of the loop's own threads, for whose end a program waits.
+    threading.Thread(target=read, name="first conversation", daemon=True).start()
+    try:
+        while not (await asyncio.wait({found}, timeout=LOOK_SECONDS))[0]:
+            if cancelled():
+                raise StudioError(*CANCELLED)
+    finally:
+        stopped.set()
+    first, conversations = found.result()
     if first is None:
         raise DataError(f"{export.name} holds no conversation that can be read.", _why(report))
     return Begun(export, report, _again(first, conversations))

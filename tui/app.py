@@ -261,6 +261,20 @@ class UnderstudyApp(App[None], inherit_bindings=False):
 
         self.push_screen(Help(self.screen))
 
+    async def action_quit(self) -> None:
+        """An import that goes on would be lost: that is asked."""
+        from tui.importing import imports, quitting
+
+        if not imports(self).going:
+            self.exit()
+            return
+
+        def answered(index: int | None) -> None:
+            if index == 1:
+                self.exit()
+
+        self.push_screen(quitting(), answered)
+
     def action_command_palette(self) -> None:
         from tui.screens.palette import Palette
 

@@ -26,6 +26,7 @@ from engine.errors import StudioError
 from engine.packed import PackedConversation, packed
 
 PROGRESS_SECONDS = 0.1
+CANCELLED = ("The import was cancelled.", "The studio is as it was before.")
 
 STAGED = statements("staged_messages", once=False)
 
@@ -120,7 +121,7 @@ async def ingest(
                 async with studio.write_lock:
                     merged = await _finished(merge, connection, origin(), taken, check, show=show, stop=stop)
         except _Stopped:
-            raise StudioError("The import was cancelled.", "The studio is as it was before.") from None
+            raise StudioError(*CANCELLED) from None
     report.already_there = merged.taken - merged.inserted
     for conversation, at, text in merged.there:
         report.note_there(conversation, at, text)

@@ -214,8 +214,13 @@ class ConversationsPane(Pane):
             event.ai,
         )
         if self.shown is not None:  # what is known of it may have changed, as what is left out of it
-            self.shown = next((row for row in event.conversations if row.id == self.shown.id), self.shown)
+            before = self.shown
+            self.shown = next((row for row in event.conversations if row.id == before.id), before)
             self.query_one(TitleLine).show(self.shown)
+            message = self.query_one(Transcript).message
+            if self.shown.messages != before.messages and message is not None:
+                found = self.query_one(Field).value  # the same message, wherever it stands now
+                self.work("show", self._go_to_message, self.shown.id, message.id, found)
         self.set_class(not event.conversations, "-empty")
         self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
         self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
@@ -364,9 +369,11 @@ class ConversationsPane(Pane):
             self.set_focus(self.query_one(ConversationList))
 
     def _imported(self, open_first: bool | None) -> None:
+        self._open_first = bool(open_first)
+        if open_first:
+            self._edition = -1  # read again, for the first of them
         if self._edition != self.studio_app.edition:
             self.shown = None
-            self._open_first = bool(open_first)
 
     def _forgotten(self, gone: bool | None) -> None:
         if gone:

@@ -1,12 +1,10 @@
-"""The screen and its worker. One import at a time; the studio changes at its very end or not at all."""
+"""The screen: what to import, how far the import is, what became of it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -18,21 +16,21 @@ from textual.widgets import Input, Static
 from engine.errors import StudioError
 from engine.importers.report import ImportReport, remaining
 from tui.actions import bindings
+from tui.importing import SOURCE, Import, Imports, Wanted, imports
+from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import safe_line
-from tui.screens.importing.owner import Question, questions
 from tui.screens.importing.paths import Paths, complete, is_there, typed_paths
 from tui.screens.importing.preview import Preview, estimates, look, outcome, preview_lines
 from tui.screens.importing.report import Report
-from tui.screens.importing.taking import take_over
 from tui.widgets.cells import fit_end, number
 from tui.widgets.choose import Choose
 
 if TYPE_CHECKING:
     from engine.archive.owners import Candidate
     from engine.archive.rows import ImportRow
-    from engine.importers.finding import Left
-    from engine.importing import Imported
+
+READ_ON = "Read on meanwhile: {importing.back} leaves, and the import goes on."
 
 BAR = 40
 PATH = 30
@@ -51,7 +49,7 @@ class Importing(Pane):
         #path { height: 1; }
         #label { width: 6; color: $muted; }
         #known { height: auto; max-height: 13; color: $muted; padding: 1 0 0 6; }
-        #progress { height: 3; padding: 1 0; }
+        #progress { height: 4; padding: 1 0; }
         #report { display: none; }
     }
     """
@@ -71,25 +69,6 @@ class Importing(Pane):
         before: str
 
     @dataclass
-    class Progress(Message):
-        rows: int
-        of: int | None
-        seconds: float
-
-    @dataclass
-    class Done(Message):
-        """failed: exports of which nothing was taken over, and why. left: what is no export."""
-
-        imported: Sequence[Imported]
-        failed: Sequence[tuple[str, StudioError]]
-        left: Sequence[Left]
-        seconds: float
-
-    @dataclass
-    class Unowned(Message):
-        question: Question
-
-    @dataclass
     class Owned(Message):
         """The question was answered; None: with nobody."""
 
@@ -97,11 +76,7 @@ class Importing(Pane):
         owner: str | None
 
     @dataclass
-    class Failed(Message):
-        error: StudioError
-
-    @dataclass
-    class Imports(Message):
+    class Past(Message):
         """Every import that was made, the newest first."""
 
         rows: Sequence[ImportRow]
@@ -109,12 +84,7 @@ class Importing(Pane):
     def __init__(self, sample: bool = False) -> None:
         super().__init__()
         self.sample = sample
-        self.state = "asking"
         self._known: Importing.Known | None = None
-        self.owners: dict[str, str | None] = {}
-        self._cancelled = False
-        self._done: Importing.Done | None = None
-        self._unowned: list[Question] = []
 
     def compose_body(self) -> ComposeResult:
         with Vertical(id="import"):
@@ -127,11 +97,25 @@ class Importing(Pane):
             yield Report()
 
     def on_mount(self) -> None:
-        if self.sample:
-            self.query_one("#path").display = False
-            self._start([])
+        self.imports.news.subscribe(self, self._on_news)
+        if self.imports.now is not None:
+            self._on_news(self.imports.now)
+        elif self.sample:
+            from engine import samples
+
+            self._start(Wanted([samples.messenger(), samples.imessage()], owner=samples.OWNER))
         else:
             self.query_one(Paths).focus()
+
+    @property
+    def imports(self) -> Imports:
+        return imports(self.studio_app)
+
+    @property
+    def state(self) -> str:
+        """asking, running or done"""
+        now = self.imports.now
+        return "asking" if now is None or now.error else "done" if now.ended else "running"
 
     # Asking
 
@@ -176,13 +160,12 @@ class Importing(Pane):
             said = preview_lines(self.preview, self._width - 6)
         known.update(said)
 
-    def _show_outcome(self) -> None:
-        if self._done is not None:
-            failed = [
-                (name, "cancelled: nothing of it was taken over" if self._cancelled else str(error))
-                for name, error in self._done.failed
-            ]
-            self._show_known(outcome(self.owners, failed, self._done.left, self._width - 6))
+    def _show_outcome(self, now: Import) -> None:
+        failed = [
+            (name, "cancelled: nothing of it was taken over" if now.cancelled else str(error))
+            for name, error in now.failed
+        ]
+        self._show_known(outcome(now.owners, failed, now.left, self._width - 6))
 
     @property
     def _width(self) -> int:
@@ -209,108 +192,75 @@ class Importing(Pane):
 
     def action_start(self) -> None:
         typed = self.query_one(Paths).value
-        if typed.strip() and self.state == "asking":
-            self._start(typed_paths(typed))
+        if not typed.strip() or self.state != "asking":
+            return
+        wanted, preview = Wanted(typed_paths(typed), typed=typed), self.preview
+        if preview is not None:
+            wanted.exports, wanted.left = [seen.export for seen in preview.exports], preview.left
+            wanted.estimates = estimates(preview)
+        self._start(wanted)
 
     # Importing
 
-    def _start(self, paths: Sequence[Path]) -> None:
+    def _start(self, wanted: Wanted) -> None:
         self.workers.cancel_group(self, "look")
-        self.state, self._cancelled = "running", False
-        self.query_one(Paths).disabled = True
-        self.set_focus(None)
-        self._show_progress(0, None, 0.0)
-        self.refresh_bindings()
-        self.work("", self._import, paths, self.preview)
+        self._on_news(self.imports.begin(wanted))
 
-    async def _import(self, paths: Sequence[Path], preview: Preview | None) -> None:
-        """Everything at the paths, one export after the other; what cannot be read costs itself alone."""
-        from engine.importers.finding import recognise_all
-
-        owner = None
-        if self.sample:
-            from engine import samples
-
-            paths, owner = [samples.messenger(), samples.imessage()], samples.OWNER
-        started = monotonic()
-
-        def show(rows: int, of: int | None) -> None:
-            self.post_message(self.Progress(rows, of, monotonic() - started))
-
-        try:
-            if preview is not None:
-                exports, left = [seen.export for seen in preview.exports], preview.left
-            else:
-                found = await asyncio.to_thread(recognise_all, paths)
-                exports, left = list(found.exports), found.left
-            studio = await self.studio_app.studio()
-        except StudioError as error:
-            self.post_message(self.Failed(error))
+    def _on_news(self, now: Import) -> None:
+        """Show how far the import is, or what became of it."""
+        if now is not self.imports.now:
             return
-        imported, failed = await take_over(
-            studio,
-            exports,
-            owner=owner,
-            estimates=estimates(preview) if preview else (),
-            progress=show,
-            cancelled=lambda: self._cancelled,
-        )
-        if imported:
-            self.post_message(self.Done(imported, failed, left, monotonic() - started))
-            for question in await questions(studio, [one.source for one in imported]):
-                self.post_message(self.Unowned(question))
-        else:
-            self.post_message(self.Failed(failed[0][1]))
-
-    def on_importing_progress(self, event: Progress) -> None:
-        if self.state == "running":
-            self._show_progress(event.rows, event.of, event.seconds)
-
-    def on_importing_done(self, event: Done) -> None:
-        whole = ImportReport()
-        for one in event.imported:
-            whole.add(one.report)
-        self.state = "done"
-        self.owners = {one.source: one.report.owner for one in event.imported}
-        self._done = event
-        self.studio_app.status.publish("import", "")
-        self.studio_app.touched()
-        self._show_progress(whole.rows_read, whole.rows_read, event.seconds)
-        self._show_outcome()
+        if now.error is not None:
+            self._failed(now, now.error)
+            return
+        self._show_progress(now)
+        field = self.query_one(Paths)
+        if not field.disabled:
+            with self.prevent(Input.Changed):
+                field.value, field.disabled = now.typed, True
+            self.query_one("#path").display = bool(now.typed)
+            self.set_focus(None)
+            self.refresh_bindings()
         report = self.query_one(Report)
-        report.display = True
-        report.list(whole)
-        report.focus()
-        self.refresh_bindings()
+        if now.ended and not report.display:
+            whole = ImportReport()
+            for one in now.imported:
+                whole.add(one.report)
+            self._show_outcome(now)
+            report.display = True
+            report.list(whole)
+            report.focus()
+            self.refresh_bindings()
+            self._ask()
 
-    def on_importing_failed(self, event: Failed) -> None:
-        self.state, self._known = "asking", None
-        self.studio_app.status.publish("import", "")
-        self.query_one("#progress", Static).update("")
-        self._show_known(
-            Content.assemble(
-                (safe_line(event.error.message), "$foreground"), f"\n{safe_line(event.error.hint)}"
-            )
-        )
+    def _failed(self, now: Import, error: StudioError) -> None:
+        self.imports.seen()
+        self._known = None
+        self.query_one("#path").display = True
         field = self.query_one(Paths)
         field.disabled = False
+        with self.prevent(Input.Changed):
+            field.value = now.typed
         field.focus()
+        self.query_one("#progress", Static).update("")
+        self._show_known(
+            Content.assemble((safe_line(error.message), "$foreground"), f"\n{safe_line(error.hint)}")
+        )
         self.refresh_bindings()
 
     # Whose export it is
 
-    def on_importing_unowned(self, event: Unowned) -> None:
-        self._unowned.append(event.question)
-        self._ask()
-
     def arrive(self) -> None:
+        if self.state == "done":
+            self.studio_app.status.publish(SOURCE, "")
         self._ask()
 
     def _ask(self) -> None:
         """One question at a time, and none over another pane."""
-        if not self._unowned or not self.is_current:
+        now = self.imports.now
+        if now is None or not now.questions or not self.is_current:
             return
-        question = self._unowned.pop(0)
+        question = now.questions.pop(0)
 
         def answered(index: int | None) -> None:
             self.work("", self._answer, question.source, question.answer(index))
@@ -325,35 +275,38 @@ class Importing(Pane):
         self.post_message(self.Owned(source, chosen.name if chosen else None))
 
     def on_importing_owned(self, event: Owned) -> None:
-        self.owners[event.source] = event.owner
-        self._show_outcome()
+        now = self.imports.now
+        if now is not None:
+            now.owners[event.source] = event.owner
+            self._show_outcome(now)
 
-    def _show_progress(self, rows: int, of: int | None, seconds: float) -> None:
+    def _show_progress(self, now: Import) -> None:
+        rows, of, seconds, done = now.rows, now.of, now.seconds, now.ended
         rate = f" · {number(round(rows / seconds))}/s" if seconds > 0.2 else ""
-        done = self.state == "done"
-        if of:
-            full = BAR if done else min(BAR, BAR * rows // max(rows, of))
+        if of or done:
+            full = BAR if done else min(BAR, BAR * rows // max(rows, of or 1))
             bar: list[tuple[str, str] | str] = [
                 ("━" * full, "$foreground"),
                 ("─" * (BAR - full), "$faint"),
                 "  ",
             ]
-            counted = f"{number(rows)} of {number(of)} rows" if not done else f"{number(rows)} rows"
+            counted = f"{number(rows)} of {number(of or 0)} rows" if not done else f"{number(rows)} rows"
         else:
             bar, counted = [], f"{number(rows)} rows"
         left = remaining(rows, of, seconds) if not done else f"{max(seconds, 0.1):.1f} s"
         said = Content.assemble(*bar, (counted + rate + (left and f" · {left}"), "$muted"))
-        self.query_one("#progress", Static).update(said, layout=False)
         if not done:
-            share = f"{number(rows)}/{number(of)}" if of else number(rows)
-            self.studio_app.status.publish("import", f"importing {share}{rate}", urgency=1)
+            said += Content.styled(f"\n{keyed(READ_ON, self)}", "$muted")
+        progress = self.query_one("#progress", Static)
+        progress.styles.height = 3 if done else 4
+        progress.update(said, layout=False)
 
     async def _past(self) -> None:
         from engine.archive.imports import imports
 
-        self.post_message(self.Imports(await imports(await self.studio_app.studio())))
+        self.post_message(self.Past(await imports(await self.studio_app.studio())))
 
-    def on_importing_imports(self, event: Imports) -> None:
+    def on_importing_past(self, event: Past) -> None:
         from tui.screens.importing.past import Past, when
 
         def choose(index: int | None) -> None:
@@ -370,8 +323,9 @@ class Importing(Pane):
             self.say("Nothing was imported yet.")
 
     def on_resize(self) -> None:
-        if self.state == "done":
-            self._show_outcome()
+        now = self.imports.now
+        if now is not None and now.ended:
+            self._show_outcome(now)
         elif self.preview is not None:
             self._show_known(Content(""))
 
@@ -390,16 +344,19 @@ class Importing(Pane):
         return self.state in wanted[action] if action in wanted else action != "zoom"
 
     def action_cancel(self) -> None:
-        self._cancelled = True
+        self.imports.cancel()
 
     def action_back(self) -> None:
-        if self.state == "running":
-            self._cancelled = True
-        else:
-            self.dismiss()
+        """An import that goes on does so without this screen."""
+        self._leave(False)
 
     def action_done(self) -> None:
-        self.dismiss(True)
+        self._leave(True)
+
+    def _leave(self, open_first: bool) -> None:
+        if self.is_current:
+            self.imports.seen()
+        self.dismiss(open_first)
 
     def action_past(self) -> None:
         self.work("past", self._past)
