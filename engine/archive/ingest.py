@@ -17,7 +17,6 @@ from typing import Any, Protocol, TypeVar
 
 from engine.archive.edits import History
 from engine.archive.first_import import first_import
-from engine.archive.known import known_in, under_known_keys
 from engine.archive.merge import Origin, merge
 from engine.archive.message_rows import REPLIES, insert, statements
 from engine.archive.studio import Studio, connect, explained
@@ -32,7 +31,8 @@ STAGED = statements("staged_messages", once=False)
 
 STAGING = (
     """CREATE TEMP TABLE staged_conversations (
-        n INTEGER PRIMARY KEY, key TEXT, title TEXT, is_group INTEGER, section TEXT, id INTEGER)""",
+        n INTEGER PRIMARY KEY, key TEXT, title TEXT, is_group INTEGER, section TEXT,
+        also TEXT, id INTEGER)""",
     """CREATE TEMP TABLE staged_senders (
         n INTEGER PRIMARY KEY, key TEXT, name TEXT, is_owner INTEGER, id INTEGER)""",
     "CREATE TEMP TABLE staged_participants (conversation INTEGER, sender INTEGER, place INTEGER)",
@@ -98,7 +98,7 @@ async def ingest(
     """
     stop = threading.Event()
     edits: list[History] = []
-    ready = under_known_keys(_packed(conversations), await known_in(studio, source))
+    ready = _packed(conversations)
 
     def check() -> None:
         if stop.is_set() or (cancelled is not None and cancelled()):
@@ -204,8 +204,15 @@ def _stage_conversation(
     connection: sqlite3.Connection, n: int, conversation: PackedConversation, senders: dict[str, int]
 ) -> None:
     connection.execute(
-        "INSERT INTO staged_conversations VALUES (?, ?, ?, ?, ?, NULL)",
-        (n, conversation.key, conversation.title, conversation.is_group, conversation.section),
+        "INSERT INTO staged_conversations VALUES (?, ?, ?, ?, ?, ?, NULL)",
+        (
+            n,
+            conversation.key,
+            conversation.title,
+            conversation.is_group,
+            conversation.section,
+            conversation.also,
+        ),
     )
     for place, sender in enumerate(conversation.senders):
         number = senders.get(sender.key)

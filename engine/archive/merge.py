@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from engine.archive.edits import History, keep_edits
+from engine.archive.known import settle
 from engine.archive.names import nearest
 from engine.packed import sample_rank, words
 
@@ -201,11 +202,14 @@ def add_figures(connection: sqlite3.Connection, source: int) -> None:
 
 
 def _conversations(connection: sqlite3.Connection, source: int) -> None:
+    settle(connection, source)
     connection.execute(
         "INSERT INTO conversations (source, key, title, is_group, section)"
         " SELECT ?, key, title, is_group, section FROM staged_conversations WHERE true ORDER BY n"
         " ON CONFLICT (source, key) DO UPDATE"
-        " SET title = excluded.title, is_group = excluded.is_group, section = excluded.section",
+        " SET title = excluded.title, is_group = excluded.is_group,"
+        # An older export does not know yet that it went on encrypted.
+        " section = iif(section = 'encrypted', section, excluded.section)",
         (source,),
     )
     connection.execute(

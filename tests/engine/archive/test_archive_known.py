@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections.abc import AsyncIterator
+from itertools import permutations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from messenger_export import said, secure_bytes, write_thread, wrote
 
 from engine.archive import open_studio, reading
 from engine.archive.ingest import ingest
+from engine.archive.leaving_out import leave_out_conversation
 from engine.archive.studio import Studio
 from engine.importers import ImportReport
 from engine.importers.messenger import MessengerImporter
@@ -138,3 +144,91 @@ async def test_a_renamed_thread_goes_on(studio: Studio, tmp_path: Path) -> None:
     await take(studio, tmp_path / "old")
     assert (await take(studio, tmp_path / "new")).already_there == 4
     assert await held(studio) == [("Ann Lee", [f"{n}" for n in range(6)])]
+
+
+THREE = ("old", "encrypted", "newer")
+
+
+@st.composite
+def lines_of_three(draw: st.DrawFn) -> dict[str, list[tuple[int, str, str]]]:
+    """What each of three downloads holds of one conversation: (time, sender, text), in spoken order."""
+    steps = draw(st.lists(st.integers(0, 2), min_size=3, max_size=12))
+    texts = st.sampled_from(["ha", "ha", "é", "", "Reacted badly", "again"])
+    time, spoken = T, list[tuple[int, str, str]]()
+    for step in steps:
+        time += step
+        spoken.append((time, draw(st.sampled_from(["Zoë", "Me"])), draw(texts)))
+    # What is the same in each row is told apart by its time and text alone: so it is in the exports.
+    spoken = list({(time, text): (time, sender, text) for time, sender, text in spoken}.values())
+    cut, end = sorted(draw(st.tuples(st.integers(0, len(spoken)), st.integers(0, len(spoken)))))
+    return {"old": spoken[:cut] or spoken[:1], "newer": spoken[: max(end, 1)], "encrypted": spoken[cut:]}
+
+
+def photo_or(text: str, row: dict[str, object]) -> dict[str, object]:
+    return row if text else row | {"content": None, "photos": [{"uri": "photos/1_n.jpg"}]}
+
+
+def write_three(folder: Path, lines: dict[str, list[tuple[int, str, str]]]) -> None:
+    for name, section in (("old", "inbox"), ("newer", "e2ee_cutover")):
+        rows = [photo_or(text, said(sender, time, text)) for time, sender, text in lines[name]]
+        write_thread(folder / name, "zoe_1234567890123", rows, ["Zoë", "Me"], section=section, title="Zoë")
+    media: dict[str, object] = {"type": "media", "media": [{"uri": "./media/7.jpg"}]}
+    rows = [wrote(sender, time, text, **({} if text else media)) for time, sender, text in lines["encrypted"]]
+    (folder / "encrypted").mkdir()
+    (folder / "encrypted" / "Zoë_7.json").write_bytes(secure_bytes("Zoë_7", rows, ["Zoë", "Me"]))
+
+
+@pytest.mark.parametrize("order", list(permutations(THREE)), ids=" ".join)
+@given(lines=lines_of_three())
+@settings(max_examples=8, deadline=None)
+def test_three_downloads_are_one_conversation_in_every_order(
+    order: tuple[str, ...], lines: dict[str, list[tuple[int, str, str]]]
+) -> None:
+    """Nothing is lost and nothing is there twice; and so it stays when each of them is read once more."""
+
+    async def check(folder: Path) -> None:
+        write_three(folder, lines)
+        wanted = sorted({(time, sender, text) for told in lines.values() for time, sender, text in told})
+        async with await open_studio(folder / "studio.db") as studio:
+            for name in (*order, *order[::-1]):
+                await take(studio, folder / name)
+            (row,) = await reading.conversations(studio)
+            there = await reading.messages(studio, row.id)
+            assert sorted((one.time, one.sender, one.text) for one in there) == wanted
+            assert (row.title, row.messages) == ("Zoë", len(wanted))
+            assert [one.time for one in there] == sorted(one.time for one in there)
+            await sound(studio)
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(check(Path(folder)))
+
+
+async def sound(studio: Studio) -> None:
+    """The index and the figures are those of the messages."""
+    async with studio.writing() as connection:
+        await connection.execute(
+            "INSERT INTO speech_index (speech_index, rank) VALUES ('integrity-check', 1)"
+        )
+        for sql in (
+            "SELECT messages <> (SELECT count(*) FROM messages WHERE conversation = c.id)"
+            " FROM conversations c",
+            "SELECT messages <> (SELECT count(*) FROM messages m WHERE m.sender = s.id) FROM senders s",
+            "SELECT count(*) FROM pragma_foreign_key_check",
+        ):
+            assert not any(row[0] for row in await connection.execute_fetchall(sql))
+
+
+async def test_what_was_left_out_stays_so_when_two_become_one(
+    studio: Studio, main: Path, encrypted: Path, tmp_path: Path
+) -> None:
+    write_thread(tmp_path / "old", "zoe_1", [said("Zoë", T, "before")], ["Zoë", "Me"], title="Zoë")
+    await take(studio, tmp_path / "old")
+    await take(studio, encrypted)
+    rows = await reading.conversations(studio)
+    assert len(rows) == 2
+    (after,) = [row for row in rows if row.last == T + 3]
+    await leave_out_conversation(studio, after.id, True)
+    await take(studio, main)
+    assert await held(studio) == WHOLE
+    (zoë,) = [row for row in await reading.conversations(studio) if row.title == "Zoë"]
+    assert zoë.left_out
