@@ -12,8 +12,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-LAST_TIME = 253_402_214_400_000
-"""The last day before the year 10000, which no date goes beyond wherever on earth it is shown."""
+FIRST_TIME, LAST_TIME = -62_135_510_400_000, 253_402_214_400_000
+"""The first day of the year 1 is over, and the last one of 9999 has not begun, wherever on earth a date is
+shown."""
 
 
 class Kind(StrEnum):
@@ -139,8 +140,8 @@ def encrypted_key(title: str, is_group: bool) -> str:
 
 
 def when(time: int) -> datetime:
-    """UTC milliseconds as an aware datetime in UTC."""
-    return datetime.fromtimestamp(time / 1000, UTC)
+    """UTC milliseconds as an aware datetime in UTC; what no date can be is the nearest one that can."""
+    return datetime.fromtimestamp(min(max(time, FIRST_TIME), LAST_TIME) / 1000, UTC)
 
 
 def iso(time: int) -> str:

@@ -11,7 +11,7 @@ from engine.cli.opening import existing_studio
 from engine.cli.output import emit, minute, number, out, plural, say, table
 from engine.conversation import iso
 from engine.errors import StudioError
-from engine.importers.report import ImportReport, ReportLine, from_json, how_many
+from engine.importers.report import SKIPPED, ImportReport, ReportLine, from_json, how_many
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -85,8 +85,11 @@ def _rows(args: argparse.Namespace, report: ImportReport, line: ReportLine) -> N
     if args.json:
         for row in noted:
             time = None if row.time is None else iso(row.time)
-            emit({"line": line.name, "place": row.place, "time": time, "text": row.text})
+            reason = row.reason or line.name.partition(SKIPPED)[2]
+            emit({"line": line.name, "place": row.place, "time": time, "text": row.text, "reason": reason})
         return
-    rows = [(row.place, "" if row.time is None else minute(row.time), row.text) for row in noted]
+    rows = [(row.place, "" if row.time is None else minute(row.time), row.reason, row.text) for row in noted]
+    if not any(row.reason for row in noted):
+        rows = [(place, time, text) for place, time, _, text in rows]
     table(rows, whole=(0,))
     say(f"{line.name}: {how_many(line, len(noted))}.")

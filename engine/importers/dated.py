@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from engine.conversation import LAST_TIME, Conversation, InBulk, Message
+from engine.conversation import FIRST_TIME, LAST_TIME, Conversation, InBulk, Message
 from engine.importers.report import ImportReport
 
-FIRST_TIME = -62_135_510_400_000  # the first day of the year 1 is over, wherever on earth
 NO_TIME = "no time"
 
 

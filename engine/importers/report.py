@@ -11,15 +11,17 @@ EXAMPLES = 1_000
 """Rows noted for each line of the report."""
 BEGINNING = 80
 SUM = ("read", "kept", "skipped")
+SKIPPED = "skipped: "
 
 
 class Example(NamedTuple):
     """One row behind a line: where it stands in the export, its time in UTC ms where it has one, and how
-    its text begins."""
+    its text begins. reason: why it was skipped, where rows of several reasons are listed together."""
 
     place: str
     time: int | None = None
     text: str = ""
+    reason: str = ""
 
 
 class ReportLine(NamedTuple):
@@ -142,12 +144,18 @@ class ImportReport:
         if line == "notes":
             return [Example(note) for note in self.warnings]
         names = {"skipped": [*map(skipped, self.skipped)], "read": ["kept", *map(skipped, self.skipped)]}
-        return [row for name in names.get(line, [line]) for row in self.examples.get(name, ())]
+        return [
+            row._replace(
+                reason=name.removeprefix(SKIPPED) if name.startswith(SKIPPED) and line in SUM else ""
+            )
+            for name in names.get(line, [line])
+            for row in self.examples.get(name, ())
+        ]
 
 
 def skipped(reason: str) -> str:
     """The name of the line for rows that were left out for this reason."""
-    return f"skipped: {reason}"
+    return f"{SKIPPED}{reason}"
 
 
 def how_many(line: ReportLine, noted: int) -> str:

@@ -385,6 +385,8 @@ async def test_a_line_of_the_report_opens_the_rows_behind_it(
         shown = await press(pilot, "escape", "j", "enter")
         assert "lost for [b]words[/b]" in shown and "\x1b" not in shown
         assert "no time   1" in line(app, "skipped:")
+        shown = await press(pilot, "escape", "k", "k", "enter", "G")
+        assert line(app, "skipped ").split() == ["skipped", "8"] and "no time · ␛[2Jlost for" in shown
         shown = await press(pilot, "escape", "g", "j", "enter", "G")
         assert "kept   60" in shown and "row 54" in shown and "⏎ open" not in rows(app)[-1]
         shown = await press(pilot, "escape", "G", "enter")

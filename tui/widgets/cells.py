@@ -8,6 +8,8 @@ from datetime import datetime
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
+from engine.conversation import when
+
 _WORDS = re.compile(r"\s*\S+\s*|\s+")
 
 
@@ -57,7 +59,7 @@ def plural(value: int, one: str, many: str | None = None) -> str:
 
 def local(time: int) -> datetime:
     """UTC milliseconds as local time."""
-    return datetime.fromtimestamp(time / 1000).astimezone()
+    return when(time).astimezone()
 
 
 def clock(time: int) -> str:

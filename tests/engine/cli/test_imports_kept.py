@@ -11,6 +11,7 @@ from real_command import understudy
 from engine import cli
 from engine.archive import forgetting, imports, open_studio
 from engine.archive.schema import APPLICATION_ID, FIRST
+from engine.cli.output import minute
 from engine.errors import StudioError
 from engine.importers.report import EXAMPLES, Example, ImportReport, from_json, how_many, to_json
 
@@ -66,8 +67,10 @@ def test_the_lines_of_a_report_and_what_is_behind_them() -> None:
         "joined": 1, "bad files": 2, "notes": 1,
     }  # fmt: skip
     assert [row.place for row in report.behind("read")] == ["row 1", "row 6", "row 7"]
-    assert report.behind("bad files")[1] == ("b.json", None, "is cut short")
-    assert report.behind("notes") == [("the newest may be missing", None, "")]
+    assert [row.reason for row in report.behind("skipped")] == ["no time", "empty"], "each says why"
+    assert report.behind("skipped: empty")[0].reason == "", "where the line says why, no row does"
+    assert report.behind("bad files")[1] == Example("b.json", None, "is cut short")
+    assert report.behind("notes") == [Example("the newest may be missing")]
     assert how_many(lines["repaired"], 0) == "3, and not noted which"
     assert how_many(lines["skipped"], 2) == "2 of 3"
 
@@ -121,11 +124,18 @@ async def test_the_rows_behind_a_line(tmp_path: Path) -> None:
         assert "\x1b" not in shown.stdout
         assert shown.stderr == "skipped: no time: 1 of 2.\n"
     shown = understudy("imports", number, "--line", "skip", studio=studio)
-    assert len(shown.stdout.splitlines()) == 2 and "skipped: 2 of 3." in shown.stderr
+    assert [line.split() for line in shown.stdout.splitlines()] == [
+        ["chat.db,", "message", "7", "no", "time", "␛[2Jgone"],
+        ["chat.db,", "message", "8", *minute(1_700_000_000_000).split(), "empty"],
+    ]
+    assert "skipped: 2 of 3." in shown.stderr
+    shown = understudy("imports", number, "--line", "skip", "--json", studio=studio)
+    assert [json.loads(line)["reason"] for line in shown.stdout.splitlines()] == ["no time", "empty"]
     assert "is empty" in understudy("imports", number, "--line", "bad", studio=studio).stdout
     shown = understudy("imports", number, "--line", "no time", "--json", studio=studio)
     assert json.loads(shown.stdout) == {
         "line": "skipped: no time", "place": "chat.db, message 7", "time": None, "text": "\x1b[2Jgone",
+        "reason": "no time",
     }  # fmt: skip
 
 

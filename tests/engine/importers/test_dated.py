@@ -6,9 +6,9 @@ import time
 import pytest
 
 from engine.cli.output import day
-from engine.conversation import LAST_TIME, Conversation, Message, Sender
+from engine.conversation import FIRST_TIME, LAST_TIME, Conversation, Message, Sender
 from engine.importers import ImportReport, recognise
-from engine.importers.dated import FIRST_TIME, dated
+from engine.importers.dated import dated
 
 ZONES = ("Pacific/Kiritimati", "Etc/GMT+12")
 

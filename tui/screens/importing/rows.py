@@ -68,7 +68,7 @@ class Behind(Sheet[None], inherit_bindings=False):
     def _show_whole(self) -> None:
         if self.noted:
             row = self.noted[self.query_one(Rows).cursor]
-            parts = (row.place, said_at(row), row.text)
+            parts = (row.place, " · ".join(filter(None, (row.reason, said_at(row)))), row.text)
             width = max(20, self.app.size.width - 6)
             lines = [line for part in parts if part for line in wrap(safe_line(part, 10 * width), width)]
             self.query_one("#whole", Static).update(Content("\n".join(lines[:WHOLE])), layout=False)
@@ -95,7 +95,9 @@ class Rows(LineList):
         row = self.noted[index]
         place = min(self.longest, (width - TIME) // 2 if self.timed else width * 2 // 3)
         time = fit(said_at(row), TIME) if self.timed else ""
-        text = fit(safe_line(row.text), max(0, width - place - len(time) - 4)).rstrip()
+        text = fit(
+            safe_line(" · ".join(filter(None, (row.reason, row.text)))), max(0, width - place - len(time) - 4)
+        ).rstrip()
         return Content.assemble(f" {fit_end(self._place(row), place)}  ", (time, "$muted"), text)
 
     def _place(self, row: Example) -> str:
