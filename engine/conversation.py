@@ -16,6 +16,9 @@ FIRST_TIME, LAST_TIME = -62_135_510_400_000, 253_402_214_400_000
 """The first day of the year 1 is over, and the last one of 9999 has not begun, wherever on earth a date is
 shown."""
 
+NAMELESS = "Me"
+"""What the owner is called by an export that knows who it is but not the name."""
+
 
 class Kind(StrEnum):
     """What a message is. Only SPEECH is ever trained on."""

@@ -124,9 +124,11 @@ class Imports:
                 cancelled=lambda: now.cancelled,
             )
             if now.imported:
+                from engine.archive.reading import sources
                 from tui.screens.importing.owner import questions
 
-                now.owners = {one.source: one.report.owner for one in now.imported}
+                known = {source.name: source.owner for source in await sources(studio)}
+                now.owners = {one.source: known.get(one.source) for one in now.imported}
                 now.questions = await questions(studio, [one.source for one in now.imported])
             else:
                 now.error = now.failed[0][1]

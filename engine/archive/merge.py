@@ -9,6 +9,7 @@ import msgspec
 
 from engine.archive.edits import History, keep_edits
 from engine.archive.known import settle
+from engine.archive.nameless import NAMED_ELSEWHERE, TAKE_OVER_NAME
 from engine.archive.names import nearest
 from engine.packed import sample_rank, words
 
@@ -317,6 +318,8 @@ def mark_owner(
         if sender not in before:
             _join_owner(connection, sender)
     connection.execute(MARK_OWNERS)
+    for statement in (NAMED_ELSEWHERE, *TAKE_OVER_NAME):
+        connection.execute(statement)
     row = connection.execute(
         "SELECT min(name) FROM senders WHERE source = ? AND is_owner", (source,)
     ).fetchone()

@@ -88,8 +88,10 @@ def _rows(args: argparse.Namespace, report: ImportReport, line: ReportLine) -> N
             reason = row.reason or line.name.partition(SKIPPED)[2]
             emit({"line": line.name, "place": row.place, "time": time, "text": row.text, "reason": reason})
         return
-    rows = [(row.place, "" if row.time is None else minute(row.time), row.reason, row.text) for row in noted]
-    if not any(row.reason for row in noted):
-        rows = [(place, time, text) for place, time, _, text in rows]
+    several = any(row.reason for row in noted)
+    rows = []
+    for row in noted:
+        time = "" if row.time is None else minute(row.time)
+        rows.append((row.place, time, *([row.reason] if several else []), row.text))
     table(rows, whole=(0,))
     say(f"{line.name}: {how_many(line, len(noted))}.")

@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from engine.archive import open_studio
+from engine.archive import open_studio, reading
 from engine.archive.owners import Candidate, answer, candidates
 from engine.cli.output import ask, plural, say
+from engine.conversation import NAMELESS
 from engine.folders import studio_path
 from engine.importing import Imported
 from engine.safe_text import harmless_line
@@ -19,14 +20,16 @@ async def owners(args: argparse.Namespace, imported: Sequence[Imported]) -> None
     if not imported:
         return
     async with await open_studio(studio_path(args.studio)) as studio:
+        # An import that came later may have told the name.
+        known = {source.name: source.owner for source in await reading.sources(studio)}
         for source, report in {one.source: one.report for one in imported}.items():
-            owner = report.owner
-            if owner is None and not args.owner:
+            owner = known.get(source)
+            if owner in (None, NAMELESS) and not args.owner:
                 people = await candidates(studio, source)
                 if people and sys.stdin.isatty() and sys.stderr.isatty():
                     chosen = _ask(source, people)
                     await answer(studio, source, chosen.sender if chosen else None)
-                    owner = chosen.name if chosen else None
+                    owner = chosen.name if chosen else owner
             if not args.json:
                 _say(args, source, owner, report.owner_addresses)
 
@@ -47,9 +50,10 @@ def _ask(source: str, people: Sequence[Candidate]) -> Candidate | None:
 
 
 def _say(args: argparse.Namespace, source: str, owner: str | None, addresses: Sequence[str]) -> None:
-    if owner == "Me":  # iMessage knows its owner, but not by name
+    if owner == NAMELESS:  # iMessage knows its owner, but not by name
         known = f" ({', '.join(map(harmless_line, addresses))})" if addresses else ""
-        say(f'You are "Me" in {source}{known}. Import it again with --owner NAME to be called by your name.')
+        hint = "Import it again with --owner NAME to be called by your name."
+        say(f'You are "{NAMELESS}" in {source}{known}. {hint}')
     elif owner is None:
         say(f"Whose export {source} is cannot be told from it. `understudy senders me NAME` says so.")
     elif args.owner in (None, owner):

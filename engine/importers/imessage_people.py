@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from engine.conversation import Sender
+from engine.conversation import NAMELESS, Sender
 from engine.importers.contacts import Names, address
 from engine.importers.opening import columns, fields
 
@@ -22,7 +22,7 @@ class People:
     def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
         self.names = names
         self.own = own_addresses(connection)
-        self.me = Sender(ME, next(filter(None, map(names.get, self.own)), "Me"), is_owner=True)
+        self.me = Sender(ME, next(filter(None, map(names.get, self.own)), NAMELESS), is_owner=True)
         self.handles: dict[int, str] = {}
         self.senders: dict[str, Sender] = {ME: self.me}
         self.written: dict[str, list[str]] = {}

@@ -187,7 +187,7 @@ async def test_everything_in_a_folder_is_imported_or_named(tmp_path: Path) -> No
         assert "Who are you in instagram?" in shown
         shown = await press(pilot, "escape")
         for line in (
-            "imessage    you are Me",
+            "imessage    you are Wren",  # as the other export says
             "instagram   who you are is not known: m in Senders says it",
             "messenger   you are Wren",
             "not read    older: 1 HTML page of messages",

@@ -6,7 +6,7 @@ import pytest
 
 from engine.archive import Studio, open_studio, owners, people, reading
 from engine.archive.ingest import ingest
-from engine.conversation import Conversation, Message, Sender
+from engine.conversation import NAMELESS, Conversation, Message, Sender
 from engine.errors import StudioError
 from engine.importers import ImportReport
 
@@ -81,3 +81,69 @@ async def test_somebody_else_becomes_the_owner_and_back(tmp_path: Path) -> None:
         assert await mine(studio) == ["Fox", "Hare", "Mole"]
         with pytest.raises(StudioError, match="no sender 99"):
             await owners.become(studio, 99)
+
+
+async def take_mine(studio: Studio, source: str, name: str) -> None:
+    """A source that marks its owner, who is called so."""
+    me, hare = Sender("me", name, is_owner=True), Sender("hare", f"Hare in {source}")
+    thread = Conversation("c", "c", (me, hare), [Message("1", "me", 1, "hi"), Message("2", "hare", 2, "ho")])
+    await ingest(
+        studio,
+        source=source,
+        importer="t",
+        path="/",
+        conversations=iter([thread]),
+        report=ImportReport(),
+    )
+
+
+@pytest.mark.parametrize("order", ["named nameless", "nameless named", "nameless named nameless named"])
+async def test_a_nameless_owner_is_called_as_elsewhere(tmp_path: Path, order: str) -> None:
+    async with await open_studio(tmp_path / "s.db") as studio:
+        for source in order.split():
+            await take_mine(studio, source, "Wren" if source == "named" else NAMELESS)
+        assert await mine(studio) == ["Wren"]
+        assert {source.owner for source in await reading.sources(studio)} == {"Wren"}
+        assert [row.messages for row in await people.people(studio) if row.is_owner] == [2]
+        assert await owners.candidates(studio, "nameless") == []
+
+
+@pytest.mark.parametrize("chosen", [0, 1, None])
+async def test_of_several_names_the_owner_is_asked(tmp_path: Path, chosen: int | None) -> None:
+    async with await open_studio(tmp_path / "s.db") as studio:
+        for source, name in (("a", "Wren"), ("b", "wren.a"), ("phone", NAMELESS)):
+            await take_mine(studio, source, name)
+        assert await mine(studio) == [NAMELESS, "Wren", "wren.a"]
+        asked = await owners.candidates(studio, "phone")
+        assert [one.name for one in asked] == ["Wren", "wren.a"]
+        await owners.answer(studio, "phone", None if chosen is None else asked[chosen].sender)
+        assert await owners.candidates(studio, "phone") == []
+        wanted = NAMELESS if chosen is None else asked[chosen].name
+        for _ in range(2):
+            assert {s.name: s.owner for s in await reading.sources(studio)}["phone"] == wanted
+            assert await mine(studio) == sorted({"Wren", "wren.a", wanted})
+            await take_mine(studio, "phone", NAMELESS)
+
+
+async def test_the_answer_for_one_source_names_the_other(tmp_path: Path) -> None:
+    async with await open_studio(tmp_path / "s.db") as studio:
+        await take_mine(studio, "phone", NAMELESS)
+        await take(studio, "a", "Wren", "Owl")
+        await owners.answer(studio, "a", (await owners.candidates(studio, "a"))[0].sender)
+        assert await mine(studio) == ["Wren"]
+
+
+async def test_the_ai_sender_stays_it_and_who_is_left_out_stays_so(tmp_path: Path) -> None:
+    async with await open_studio(tmp_path / "s.db") as studio:
+        await take_mine(studio, "phone", NAMELESS)
+        (me,) = [row for row in await people.people(studio) if row.is_owner]
+        await people.set_ai(studio, me.id)
+        await take_mine(studio, "a", "Wren")
+        now = await people.ai(studio)
+        assert now is not None and now.is_owner and now.name == "Wren"
+    async with await open_studio(tmp_path / "t.db") as studio:
+        await take_mine(studio, "phone", NAMELESS)
+        (me,) = [row for row in await people.people(studio) if row.is_owner]
+        await people.leave_out(studio, me.id, True)
+        await take_mine(studio, "a", "Wren")
+        assert await mine(studio) == [NAMELESS, "Wren"], "nobody's words come in or go unasked"
