@@ -81,17 +81,17 @@ def _line(report: ImportReport, given: str) -> ReportLine:
 
 
 def _rows(args: argparse.Namespace, report: ImportReport, line: ReportLine) -> None:
-    noted = report.behind(line.name)
+    noted, several = report.behind(line.name), report.reasons(line.name)
+    reasons = several or [line.name.partition(SKIPPED)[2]] * len(noted)
     if args.json:
-        for row in noted:
+        for row, reason in zip(noted, reasons, strict=True):
             time = None if row.time is None else iso(row.time)
-            reason = row.reason or line.name.partition(SKIPPED)[2]
-            emit({"line": line.name, "place": row.place, "time": time, "text": row.text, "reason": reason})
+            said = {"line": line.name, "place": row.place, "time": time, "text": row.text}
+            emit(said | {"reason": reason})
         return
-    several = any(row.reason for row in noted)
     rows = []
-    for row in noted:
+    for row, reason in zip(noted, reasons, strict=True):
         time = "" if row.time is None else minute(row.time)
-        rows.append((row.place, time, *([row.reason] if several else []), row.text))
+        rows.append((row.place, time, *([reason] if any(several) else []), row.text))
     table(rows, whole=(0,))
     say(f"{line.name}: {how_many(line, len(noted))}.")

@@ -72,7 +72,7 @@ class IMessageImporter:
         self, database: Path, report: ImportReport, number: int, of: int
     ) -> Iterator[tuple[int, Conversation]]:
         first = report if number == 0 else ImportReport()
-        with opened(database, first.warnings) as source:
+        with opened(database, first.warnings, thorough=number == 0) as source:
             prepared = None
             with suppress(*DAMAGE):  # said below, where it is not damage
                 prepared = self._prepare(source.connection, database)
@@ -91,6 +91,11 @@ class IMessageImporter:
                 if conversation is not None:
                     report.conversations += 1
                     yield place, conversation
+            if flaw := source.flaw():
+                report.warnings.append(
+                    f"{database.name} is damaged where a quick check does not see it ({flaw}). Its messages "
+                    "were read from their tables, whatever the indexes say."
+                )
 
     def _prepare(
         self, connection: sqlite3.Connection, database: Path

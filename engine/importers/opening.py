@@ -13,9 +13,11 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -26,6 +28,7 @@ from engine.importers.salvage import DAMAGE, Loss, salvage
 MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PATIENCE = 1.0  # seconds that a thorough check may go on when all was read
 _LOCK = "snapshot.lock"  # in the folder of a copy: locked for as long as its process lives
 
 
@@ -35,17 +38,54 @@ def beside(path: Path, ending: str) -> Path:
 
 
 class Opened:
-    """An open database, looked through for damage in a thread of its own while it is read already."""
+    """An open database, looked through for damage in a thread of its own while it is read already: first
+    quickly, then, where that is wanted and with what time is left, thoroughly."""
 
-    def __init__(self, connection: sqlite3.Connection, where: str, folder: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, where: str, folder: Path, thorough: bool) -> None:
         self.connection = connection
         self._folder = folder
+        self._where = where
+        self._looked_through: sqlite3.Connection | None = None
         self._looking = ThreadPoolExecutor(1)
-        self._damaged = self._looking.submit(_is_damaged, where)
+        self._damaged = self._looking.submit(self._is_damaged)
+        self._flaw = self._looking.submit(self._first_flaw if thorough else str)
 
     def is_damaged(self) -> bool:
         """Waits until that is known. What was read from a damaged database is to be read again."""
         return self._damaged.result()
+
+    def flaw(self) -> str:
+        """What a thorough check of a database that is not damaged says first, "" where it says nothing or
+        would still take longer than anybody waits. Asked when all was read."""
+        with suppress(TimeoutError):
+            return self._flaw.result(timeout=PATIENCE)
+        return ""
+
+    def _is_damaged(self) -> bool:
+        try:
+            return self._look("PRAGMA quick_check(1)") != "ok"
+        except DAMAGE:
+            return True
+
+    def _first_flaw(self) -> str:
+        """An index that says something else than its table: only this check sees it, and it takes several
+        times as long as the quick one, so it runs on what the reading leaves of the machine."""
+        if self._damaged.result():
+            return ""
+        if sys.platform == "linux":  # a thread's own priority; elsewhere it would be the whole program's
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        with suppress(*DAMAGE):  # interrupted, or it says no more than that
+            said = self._look("PRAGMA integrity_check(1)")
+            return "" if said == "ok" else said
+        return ""
+
+    def _look(self, check: str) -> str:
+        with closing(sqlite3.connect(self._where, uri=True, check_same_thread=False)) as connection:
+            self._looked_through = connection
+            try:
+                return str(connection.execute(check).fetchone()[0])
+            finally:
+                self._looked_through = None
 
     def rescue(self) -> list[Loss]:
         """Go on with what can be read of a damaged database; returns what cannot."""
@@ -59,13 +99,21 @@ class Opened:
         return lost
 
     def close(self) -> None:
+        self._flaw.cancel()
+        while not self._damaged.done() or not self._flaw.done():
+            if (looked_through := self._looked_through) is not None:
+                with suppress(sqlite3.ProgrammingError):  # closed just now
+                    looked_through.interrupt()
+            wait([self._flaw], timeout=0.02)
         self._looking.shutdown()
         self.connection.close()
 
 
 @contextmanager
-def opened(path: Path, warnings: list[str]) -> Iterator[Opened]:
+def opened(path: Path, warnings: list[str], thorough: bool = False) -> Iterator[Opened]:
     """The database at `path` as it is now; temporary tables may be made on its connection.
+
+    thorough: look for damage that only a thorough check sees too, see `Opened.flaw`.
 
     Raises StudioError or DataError where nothing can be read.
     """
@@ -95,7 +143,7 @@ def opened(path: Path, warnings: list[str]) -> Iterator[Opened]:
                 where = uri(path, "immutable=1")
                 connection = _as_it_lies(path, where, warnings)
         connection.text_factory = _text
-        with closing(Opened(connection, where, Path(folder))) as found:
+        with closing(Opened(connection, where, Path(folder), thorough)) as found:
             yield found
 
 
@@ -259,14 +307,6 @@ def _copy(path: Path, copy: Path, wal: bool) -> None:
         if beside(path, ending).is_file():
             shutil.copyfile(beside(path, ending), beside(copy, ending))
             beside(copy, ending).chmod(0o600)
-
-
-def _is_damaged(where: str) -> bool:
-    try:
-        with closing(sqlite3.connect(where, uri=True)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
-    except DAMAGE:
-        return True
 
 
 def _text(raw: bytes) -> str:

@@ -16,12 +16,11 @@ SKIPPED = "skipped: "
 
 class Example(NamedTuple):
     """One row behind a line: where it stands in the export, its time in UTC ms where it has one, and how
-    its text begins. reason: why it was skipped, where rows of several reasons are listed together."""
+    its text begins."""
 
     place: str
     time: int | None = None
     text: str = ""
-    reason: str = ""
 
 
 class ReportLine(NamedTuple):
@@ -143,14 +142,16 @@ class ImportReport:
             return [Example(file, None, reason) for file, reason in self.bad_files]
         if line == "notes":
             return [Example(note) for note in self.warnings]
+        return [row for _, row in self._noted(line)]
+
+    def reasons(self, line: str) -> list[str]:
+        """Why each row behind a sum was skipped, "" for one that was not; empty for any other line."""
+        return [name.partition(SKIPPED)[2] for name, _ in self._noted(line)] if line in SUM else []
+
+    def _noted(self, line: str) -> list[tuple[str, Example]]:
+        """With the name of the line that each was noted behind."""
         names = {"skipped": [*map(skipped, self.skipped)], "read": ["kept", *map(skipped, self.skipped)]}
-        return [
-            row._replace(
-                reason=name.removeprefix(SKIPPED) if name.startswith(SKIPPED) and line in SUM else ""
-            )
-            for name in names.get(line, [line])
-            for row in self.examples.get(name, ())
-        ]
+        return [(name, row) for name in names.get(line, [line]) for row in self.examples.get(name, ())]
 
 
 def skipped(reason: str) -> str:

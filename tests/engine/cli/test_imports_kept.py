@@ -67,10 +67,11 @@ def test_the_lines_of_a_report_and_what_is_behind_them() -> None:
         "joined": 1, "bad files": 2, "notes": 1,
     }  # fmt: skip
     assert [row.place for row in report.behind("read")] == ["row 1", "row 6", "row 7"]
-    assert [row.reason for row in report.behind("skipped")] == ["no time", "empty"], "each says why"
-    assert report.behind("skipped: empty")[0].reason == "", "where the line says why, no row does"
-    assert report.behind("bad files")[1] == Example("b.json", None, "is cut short")
-    assert report.behind("notes") == [Example("the newest may be missing")]
+    assert report.reasons("skipped") == ["no time", "empty"], "each says why"
+    assert report.reasons("read") == ["", "no time", "empty"]
+    assert report.reasons("skipped: empty") == [], "the line says it"
+    assert report.behind("bad files")[1] == ("b.json", None, "is cut short")
+    assert report.behind("notes") == [("the newest may be missing", None, "")]
     assert how_many(lines["repaired"], 0) == "3, and not noted which"
     assert how_many(lines["skipped"], 2) == "2 of 3"
 

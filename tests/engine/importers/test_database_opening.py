@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,45 @@ def test_damage_without_a_place_to_say_so_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "book.db").write_bytes(b"SQLite format 3\0" + b"\1" * 5000)
     with pytest.raises(DataError, match="damaged"), snapshot(tmp_path / "book.db", []):
         pass
+
+
+@pytest.mark.parametrize("table", ["message", "chat_message_join", "chat_handle_join"])
+def test_an_index_that_says_something_else_is_named_and_nothing_is_lost(tmp_path: Path, table: str) -> None:
+    """Rows that were put into a table behind its index's back: quick_check finds nothing wrong."""
+    database = Database(tmp_path / "chat.db")
+    hare, owl = database.handle("+15550100001"), database.handle("+15550100002")
+    connection = database.connection
+    connection.execute(f"CREATE INDEX hidden ON {table} ({'guid' if table == 'message' else 'chat_id'})")
+    connection.commit()
+    connection.execute("PRAGMA writable_schema = ON")
+    kept = connection.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master").fetchall()
+    connection.execute("DELETE FROM sqlite_master WHERE name = 'hidden'")
+    connection.commit()
+    connection.execute("PRAGMA writable_schema = RESET")
+    chat = database.chat("+15550100001", hare, owl)
+    for n in range(50):
+        database.message(chat, (hare, owl)[n % 2], T + n, f"{n}")
+    connection.commit()
+    connection.execute("PRAGMA writable_schema = ON")
+    (row,) = [one for one in kept if one[1] == "hidden"]
+    connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+    connection.commit()
+    path = database.close()
+    with sqlite3.connect(path) as looked_at:
+        assert looked_at.execute("PRAGMA quick_check").fetchone() == ("ok",)
+        assert looked_at.execute("PRAGMA integrity_check").fetchone() != ("ok",)
+    texts, report = load(path)
+    assert texts == [f"{n}" for n in range(50)]
+    (note,) = [one for one in report.warnings if "quick check" in one]
+    assert "chat.db is damaged" in note and "hidden" in note
+    assert not report.bad_files
+
+
+def test_whoever_stops_does_not_wait_for_a_check(live: Database) -> None:
+    """Closing what is read ends the look for damage with it."""
+    path = live.close()
+    conversations = IMessageImporter().conversations(path, ImportReport())
+    next(conversations)
+    before = {thread.name for thread in threading.enumerate()}
+    conversations.close()  # type: ignore[attr-defined]
+    assert {thread.name for thread in threading.enumerate()} <= before

@@ -42,4 +42,4 @@ class Report(LineList):
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         event.stop()
         line = self.lines[event.index]
-        self.app.push_screen(Behind(line, self.report.behind(line.name)))
+        self.app.push_screen(Behind(line, self.report.behind(line.name), self.report.reasons(line.name)))

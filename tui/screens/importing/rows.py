@@ -41,15 +41,15 @@ class Behind(Sheet[None], inherit_bindings=False):
     }
     """
 
-    def __init__(self, line: ReportLine, noted: Sequence[Example]) -> None:
+    def __init__(self, line: ReportLine, noted: Sequence[Example], reasons: Sequence[str] = ()) -> None:
         super().__init__()
-        self.line, self.noted = line, noted
+        self.line, self.noted, self.reasons = line, noted, reasons
 
     def compose(self) -> ComposeResult:
         yield TopLine(cast("UnderstudyApp", self.app).status, 1)
         many = how_many(self.line, len(self.noted))
         yield Static(content(safe_line(f"{self.line.name}   {many}")), id="heading")
-        yield Rows(self.noted, shorten=self.line.name not in ("joined", "notes"))
+        yield Rows(self.noted, self.reasons, shorten=self.line.name not in ("joined", "notes"))
         yield Static("", id="whole")
         yield KeyLine()
 
@@ -67,8 +67,9 @@ class Behind(Sheet[None], inherit_bindings=False):
 
     def _show_whole(self) -> None:
         if self.noted:
-            row = self.noted[self.query_one(Rows).cursor]
-            parts = (row.place, " · ".join(filter(None, (row.reason, said_at(row)))), row.text)
+            at = self.query_one(Rows).cursor
+            row, why = self.noted[at], self.reasons[at] if self.reasons else ""
+            parts = (row.place, " · ".join(filter(None, (why, said_at(row)))), row.text)
             width = max(20, self.app.size.width - 6)
             lines = [line for part in parts if part for line in wrap(safe_line(part, 10 * width), width)]
             self.query_one("#whole", Static).update(Content("\n".join(lines[:WHOLE])), layout=False)
@@ -78,11 +79,12 @@ class Behind(Sheet[None], inherit_bindings=False):
 
 
 class Rows(LineList):
-    """shorten: leave out the folders in which all of them lie."""
+    """reasons: why each was skipped, where they have several. shorten: leave out the folders in which all
+    of them lie."""
 
-    def __init__(self, noted: Sequence[Example], shorten: bool) -> None:
+    def __init__(self, noted: Sequence[Example], reasons: Sequence[str], shorten: bool) -> None:
         super().__init__(id="rows")
-        self.noted = noted
+        self.noted, self.reasons = noted, reasons
         common = commonprefix([row.place for row in noted])  # noqa: RUF071 - cut at a slash
         self.common = common.rfind("/") + 1 if shorten else 0
         self.longest = max((cell_len(self._place(row)) for row in noted), default=0)
@@ -95,9 +97,8 @@ class Rows(LineList):
         row = self.noted[index]
         place = min(self.longest, (width - TIME) // 2 if self.timed else width * 2 // 3)
         time = fit(said_at(row), TIME) if self.timed else ""
-        text = fit(
-            safe_line(" · ".join(filter(None, (row.reason, row.text)))), max(0, width - place - len(time) - 4)
-        ).rstrip()
+        said = " · ".join(filter(None, (self.reasons[index] if self.reasons else "", row.text)))
+        text = fit(safe_line(said), max(0, width - place - len(time) - 4)).rstrip()
         return Content.assemble(f" {fit_end(self._place(row), place)}  ", (time, "$muted"), text)
 
     def _place(self, row: Example) -> str:
