@@ -40,6 +40,10 @@ class Begun(msgspec.Struct, frozen=True):
     conversations: Iterator[PackedConversation]
 
 
+_Start = tuple[PackedConversation | None, Iterator[PackedConversation]]
+"""The first conversation, None where there is none, and the others."""
+
+
 async def begin(export: Export, *, cancelled: Callable[[], bool] = lambda: False) -> Begun:
     """Read up to the first conversation. Raises StudioError or DataError where there is none, StudioError
     where it was cancelled.
@@ -49,7 +53,9 @@ async def begin(export: Export, *, cancelled: Callable[[], bool] = lambda: False
     """
     report = ImportReport()
     loop, stopped = asyncio.get_running_loop(), threading.Event()
-    found: asyncio.Future[tuple[PackedConversation | None, Iterator[PackedConversation]]] = loop.create_future()
+    found: asyncio.Future[tuple[PackedConversation | None, Iterator[PackedConversation]]] = (
+        loop.create_future()
+    )
 
     def tell(set_it: Callable[[Any], None], what: Any) -> None:
         if not stopped.is_set():  # else nobody waits for it

@@ -155,7 +155,8 @@ async def _finished(
     stop: threading.Event,
 ) -> Any:
     """The result of `work` in a thread. It has always ended when this returns or raises."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, connection, *arguments))
+    # No task: those are all cancelled when a program ends, and this would seem done while its thread goes on.
+    task = asyncio.get_running_loop().run_in_executor(None, work, connection, *arguments)
     try:
         while not (await asyncio.wait({task}, timeout=PROGRESS_SECONDS))[0]:
             show()
