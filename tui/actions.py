@@ -44,6 +44,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("palette", "ctrl+p", "command_palette", "find any action by name", priority=True),
         Action("theme", "T", "next_theme", "next theme: dark, light, the terminal's own"),
         Action("mouse", "M", "mouse", "leave the mouse to the terminal, or take it back"),
+        Action("redraw", "ctrl+l", "redraw", "draw the screen anew, where something wrote over it"),
         Action("suspend", "ctrl+z", "suspend", "back to the shell, until `fg`", priority=True),
         Action("help", "?", "help", "keys of the focused pane", "keys"),
         Action("quit", "q", "quit", "quit", "quit"),

@@ -57,7 +57,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rich.console import RenderableType
 from textual import events
+from textual._compositor import CompositorUpdate
 from textual.app import App, ScreenStackError
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -65,6 +67,7 @@ from engine import config, crash
 from tui import keymap, terminal
 from tui.actions import bindings
 from tui.driver import TerminalDriver
+from tui.frames import Frame, Shown
 from tui.pane import Pane
 from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
@@ -156,6 +159,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._going = False
         self._interrupted = 0.0
         self._last_words = ""
+        self._shown, self._painted_size = Shown(), Size(0, 0)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme_name: str = self.settings.theme
@@ -297,6 +301,10 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             else keymap.keyed("The mouse is the terminal's: select with it. {app.mouse} takes it back.", self)
         )
 
+    def action_redraw(self) -> None:
+        self._shown.forget()
+        self.screen.refresh()
+
     def action_suspend(self) -> None:
         if os.getsid(0) == os.getpid():
             self._say("There is no shell to go back to.")
@@ -360,7 +368,18 @@ class UnderstudyApp(App[None], inherit_bindings=False):
 
     def _resumed(self, _: object) -> None:
         """Whoever had the terminal meanwhile has drawn on it."""
-        self.screen.refresh()
+        self.action_redraw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        # Some terminals tell their size unasked. Where it is another, they have cut or moved what they show.
+        if event.size != self._painted_size:
+            self._painted_size = event.size
+            self._shown.forget()
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            renderable = Frame(self._shown, renderable)
+        super()._display(screen, renderable)
 
     def _tell_problems(self) -> None:
         """What in the settings does not count."""

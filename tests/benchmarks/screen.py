@@ -1,15 +1,17 @@
 """What the screen costs with a full studio: time, bytes and memory, through a pseudo-terminal of 120x36.
 
-    python tests/benchmarks/screen.py [MESSAGES [RUNS [KEYS]]]
+    python tests/benchmarks/screen.py [--studio FILE] [MESSAGES [RUNS [KEYS]]]
 
 A studio of MESSAGES (1,000,000) in 1,000 conversations, one of them with 3 of every 10, is made by a
-real import. Starts are medians of RUNS (7), KEYS (100) is how often each key is pressed. Beside ours
-stand a Textual hello-world and, where they are installed, posting, harlequin and elia. A key's time ends
-with the last byte of its answer; every figure is printed with its budget.
+real import, or taken from FILE (made there, and kept, where it is missing). Starts are medians of
+RUNS (7), KEYS (100) is how often each key is pressed. Beside ours stand a Textual hello-world and,
+where they are on the PATH, posting, harlequin and elia. A key's time ends with the last byte of its
+answer; every figure is printed with its budget.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import random
@@ -175,12 +177,13 @@ def keys(environment: dict[str, str], count: int) -> None:
         print(f"{'memory after Senders':<34} {now:6.0f} MB, at most {peak:.0f} MB   (120 MB)")
 
 
-def main(messages: int = 1_000_000, runs: int = 7, count: int = 100) -> None:
+def main(studio: Path | None = None, messages: int = 1_000_000, runs: int = 7, count: int = 100) -> None:
     with tempfile.TemporaryDirectory() as home:
-        studio = Path(home) / "studio.db"
-        began = time.perf_counter()
-        asyncio.run(make(studio, messages))
-        print(f"{messages:,} messages imported in {time.perf_counter() - began:.1f} s")
+        studio = studio or Path(home) / "studio.db"
+        if not studio.exists():
+            began = time.perf_counter()
+            asyncio.run(make(studio, messages))
+            print(f"{messages:,} messages imported in {time.perf_counter() - began:.1f} s")
         environment = {**os.environ, "UNDERSTUDY_STUDIO": str(studio), "XDG_CONFIG_HOME": home}
         programs = {
             "hello-world": ([sys.executable, "-c", HELLO], b"onversations"),
@@ -205,4 +208,8 @@ def main(messages: int = 1_000_000, runs: int = 7, count: int = 100) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--studio", type=Path)
+    parser.add_argument("counts", type=int, nargs="*")
+    given = parser.parse_args()
+    main(given.studio, *given.counts)

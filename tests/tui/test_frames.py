@@ -1,0 +1,137 @@
+"""Frames that hold only what changed look as Textual's whole ones do, and steer nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pyte
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.geometry import Region
+from textual.strip import Strip
+
+from tui.frames import Shown, _split
+
+WIDTH, HEIGHT = 24, 4
+TEXTS = st.text(st.sampled_from("ab     é│漢字👍"), max_size=WIDTH)
+STYLES = st.builds(
+    Style,
+    color=st.sampled_from([None, "#d0d4da", "red", "default"]),
+    bgcolor=st.sampled_from([None, "#101317", "#252c36", "blue"]),
+    bold=st.booleans(),
+    dim=st.booleans(),
+    italic=st.booleans(),
+    underline=st.sampled_from([None, True]),
+    reverse=st.sampled_from([None, True]),
+    strike=st.sampled_from([None, True]),
+)
+LINES = st.lists(st.builds(Segment, TEXTS, STYLES, st.none()), max_size=3).map(
+    lambda segments: Strip(segments).adjust_cell_length(WIDTH)
+)
+FRAMES = st.lists(st.lists(LINES, min_size=HEIGHT, max_size=HEIGHT), min_size=1, max_size=5)
+
+
+def console() -> Console:
+    return Console(force_terminal=True, color_system="truecolor", legacy_windows=False)
+
+
+def look(screen: pyte.Screen) -> list[list[tuple[object, ...]]]:
+    """What is seen: on a space only its background and its lines."""
+    seen = []
+    for y in range(screen.lines):
+        row = []
+        for x in range(screen.columns):
+            cell = screen.buffer[y][x]
+            inked = cell.data.strip() or cell.underscore or cell.strikethrough or cell.reverse
+            row.append(tuple(cell) if inked else (" ", cell.bg))
+        seen.append(row)
+    return seen
+
+
+def parts(lines: list[Strip], cut: int) -> CompositorUpdate:
+    """A partial update of two widgets side by side, the left one `cut` cells wide."""
+    chops = [{0: line.crop(0, cut), cut: line.crop(cut, WIDTH)} for line in lines]
+    spans = [(y, 0, WIDTH) for y in range(HEIGHT)]
+    return ChopsUpdate(chops, spans, [[cut, WIDTH]] * HEIGHT)
+
+
+@settings(deadline=None, max_examples=60)
+@given(FRAMES, st.integers(1, WIDTH - 1))
+def test_the_terminal_shows_the_same_as_with_whole_frames(frames: list[list[Strip]], cut: int) -> None:
+    ours, theirs = (pyte.Screen(WIDTH, HEIGHT) for _ in range(2))
+    lean, whole = pyte.Stream(ours), pyte.Stream(theirs)
+    shown = Shown()
+    for screen in (ours, theirs):
+        screen.reset_mode(pyte.modes.DECAWM)
+    for at, lines in enumerate(frames):
+        layout = LayoutUpdate([[line] for line in lines], Region(0, 0, WIDTH, HEIGHT))
+        update = parts(lines, cut) if at else layout
+        lean.feed(shown.send(update, console()))
+        theirs.reset()
+        theirs.reset_mode(pyte.modes.DECAWM)
+        whole.feed(update.render_segments(console()))
+        assert look(ours) == look(theirs)
+        assert ours.cursor.attrs == theirs.default_char, "the pen is plain between frames"
+
+
+@given(FRAMES)
+def test_what_is_shown_already_is_not_sent_again(frames: list[list[Strip]]) -> None:
+    shown = Shown()
+    for lines in frames:
+        layout = LayoutUpdate([[line] for line in lines], Region(0, 0, WIDTH, HEIGHT))
+        shown.send(layout, console())
+        assert shown.send(layout, console()) == ""
+        shown.forget()
+        assert shown.send(layout, console())
+
+
+def test_a_line_is_left_alone_but_for_the_cell_that_changed() -> None:
+    shown = Shown()
+
+    def send(text: str) -> str:
+        strip = Strip([Segment(text, Style(color="red"))])
+        return shown.send(LayoutUpdate([[strip]], Region(0, 0, len(text), 1)), console())
+
+    send("slow and steady")
+    assert send("slow and ready ") == "\x1b[1;10H\x1b[31mready \x1b[m"
+    assert send("Slow and ready!") == "\x1b[1;1H\x1b[31mS\x1b[13C!\x1b[m"
+
+
+@given(st.text(st.characters(codec=None), max_size=60))
+def test_no_cell_steers(text: str) -> None:
+    cells = "".join(_split(text))
+    assert not re.search("[\0-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", cells)
+    cells.encode()
+
+
+def test_a_mark_stays_on_its_letter_even_where_the_colour_changes_between_them() -> None:
+    strip = Strip([Segment("cafe", Style(bold=True)), Segment("\u0301 au lait")])
+    layout = LayoutUpdate([[strip]], Region(0, 0, 12, 1))
+    assert Shown().send(layout, console()) == "\x1b[1;1H\x1b[1mcafe\u0301 \x1b[22mau lait"
+
+
+def test_behind_a_sign_that_terminals_count_differently_all_is_sent_again() -> None:
+    shown = Shown()
+
+    def send(left: str, right: str) -> str:
+        strips = [Strip([Segment(text)]) for text in (left, right)]
+        return shown.send(LayoutUpdate([strips], Region(0, 0, 9, 1)), console())
+
+    send("ab ❤\ufe0f cd", "xy")
+    assert send("aB ❤\ufe0f cd", "xy") == "\x1b[1;2HB", "what stands before it is certain"
+    assert send("aB ❤\ufe0f ce", "xy") == "\x1b[1;4H❤\ufe0f ce\x1b[1;9Hxy"
+
+
+def test_every_attribute_is_turned_off_again() -> None:
+    from tui.frames import PLAIN, Look, _turn
+
+    for bit in range(13):
+        sent, pen = _turn(PLAIN, Look(1 << bit))
+        assert pen == Look(1 << bit) and sent.startswith("\x1b[")
+        assert _turn(pen, PLAIN)[0] not in ("", sent)
+    both = Look(0b11)
+    assert _turn(both, Look(0b01)) == ("\x1b[22;1m", Look(0b01))
