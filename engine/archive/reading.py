@@ -166,22 +166,58 @@ async def messages(
     return rows
 
 
-async def page(studio: Studio, conversation: int, *, offset: int, limit: int) -> list[MessageRow]:
-    """`limit` messages of a conversation in spoken order, from the `offset`-th on (the first is 0)."""
-    # The inner query walks the index alone, so that a far page costs little.
-    sql = (
-        f"SELECT {MESSAGE} FROM (SELECT id FROM messages m WHERE conversation = ? ORDER BY {SPOKEN}"
-        f" LIMIT ? OFFSET ?) window CROSS JOIN messages m ON m.id = window.id {WRITER} ORDER BY {SPOKEN}"
+async def page(
+    studio: Studio,
+    conversation: int,
+    *,
+    offset: int,
+    limit: int,
+    total: int | None = None,
+    known: tuple[int, int] | None = None,
+) -> list[MessageRow]:
+    """`limit` messages of a conversation in spoken order, from the `offset`-th on (the first is 0).
+
+    total: how many there are. known: (index, id) of one of them. With either a page far from the first
+    message costs no more than its way from there.
+    """
+    ways = [(offset, "")]
+    if total is not None:
+        ways.append((abs(total - offset), "end"))
+    if known is not None:
+        ways.append((abs(known[0] - offset), "known"))
+    # The inner queries walk the index alone.
+    walk = "SELECT id FROM messages m WHERE conversation = ?1 {} ORDER BY {} LIMIT {} OFFSET {}"
+    here = "(SELECT time, seq, id FROM messages WHERE id = ?2)"
+    from_here, until_here = f"AND ({SPOKEN}) >= {here}", f"AND ({SPOKEN}) < {here}"
+    parameters: tuple[int, ...] = (conversation,)
+    match min(ways)[1]:
+        case "end":
+            before = (total or 0) - offset
+            window = walk.format("", NEWEST_FIRST, max(0, min(limit, before)), max(0, before - limit))
+        case "known" if known is not None:
+            parameters, before = (conversation, known[1]), known[0] - offset
+            window = walk.format(from_here, SPOKEN, max(0, limit - max(0, before)), max(0, -before))
+            if before > 0:
+                earlier = walk.format(until_here, NEWEST_FIRST, min(limit, before), max(0, before - limit))
+                window = f"SELECT id FROM ({earlier}) UNION ALL SELECT id FROM ({window})"
+        case _:
+            window = walk.format("", SPOKEN, limit, offset)
+    return await studio.rows(
+        message_row,
+        f"SELECT {MESSAGE} FROM ({window}) window CROSS JOIN messages m ON m.id = window.id {WRITER}"
+        f" ORDER BY {SPOKEN}",
+        parameters,
     )
-    return await studio.rows(message_row, sql, (conversation, limit, offset))
 
 
 async def position(studio: Studio, message: int) -> int:
     """The index of a message inside its conversation. Raises StudioError where there is none."""
     found = await studio.rows(
         int,
-        "SELECT (SELECT count(*) FROM messages m WHERE m.conversation = x.conversation"
-        " AND (m.time, m.seq, m.id) < (x.time, x.seq, x.id)) FROM messages x WHERE x.id = ?",
+        # Two counts, of which the long one looks at nothing but the index.
+        "SELECT (SELECT count(*) FROM messages m WHERE m.conversation = x.conversation AND m.time < x.time)"
+        " + (SELECT count(*) FROM messages m WHERE m.conversation = x.conversation AND m.time = x.time"
+        " AND (m.seq, m.id) < (x.seq, x.id)) FROM messages x WHERE x.id = ?",
         (_integer(message),),
     )
     if not found:

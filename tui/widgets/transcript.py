@@ -25,8 +25,9 @@ from tui.widgets.bubbles import Line, Marks, lay_out
 if TYPE_CHECKING:
     from engine.archive.rows import MessageRow
 
-Load = Callable[[int, int], Awaitable["list[MessageRow]"]]
-"""Reads messages of the conversation: (offset, limit) -> rows in spoken order."""
+Load = Callable[[int, int, tuple[int, int] | None], Awaitable["list[MessageRow]"]]
+"""Reads messages of the conversation: (offset, limit, known) -> rows in spoken order. known: the index and
+the id of a message that is held, from which the way may be shorter than from the first."""
 
 WINDOW = 300
 NEAR = 60
@@ -61,7 +62,7 @@ class Transcript(BarLines, inherit_bindings=False):
         self._load: Load | None = None
         self._times: tuple[int, int] | None = None
         self._mark = -1
-        self._opened = 0
+        self._opened = self._held = 0
         self._first = 0
         self._lines: list[Line] = []
         self._starts: list[int] = []
@@ -161,10 +162,12 @@ class Transcript(BarLines, inherit_bindings=False):
             return
         self._reading = True
         first = max(0, min(around - WINDOW // 2, self.total - WINDOW))
-        self.run_worker(self._fetch(self._load, self._opened, first), group="transcript", exclusive=True)
+        known = (self._first, self.rows[0].id) if self.rows and self._held == self._opened else None
+        fetch = self._fetch(self._load, self._opened, first, known)
+        self.run_worker(fetch, group="transcript", exclusive=True)
 
-    async def _fetch(self, load: Load, opened: int, first: int) -> None:
-        self.post_message(self.Read(opened, first, await load(first, WINDOW)))
+    async def _fetch(self, load: Load, opened: int, first: int, known: tuple[int, int] | None) -> None:
+        self.post_message(self.Read(opened, first, await load(first, WINDOW, known)))
 
     def on_transcript_read(self, event: Read) -> None:
         event.stop()
@@ -172,7 +175,7 @@ class Transcript(BarLines, inherit_bindings=False):
             return
         self._reading = False
         top = None if self._jump else self._place()
-        self._first, self.rows = event.first, event.rows
+        self._first, self.rows, self._held = event.first, event.rows, event.opened
         self._arrange()
         if top is None:
             self._jump = False

@@ -178,6 +178,20 @@ async def test_a_window_of_messages(studio):
     assert await reading.page(studio, 1, offset=50, limit=5) == []
 
 
+async def test_a_page_is_the_same_from_wherever_it_is_reached(studio):
+    await fill(studio, [str(n) for n in range(20)])
+    rows = await reading.messages(studio, 1)
+    for offset in (0, 1, 7, 10, 15, 18, 19, 20, 50):
+        for limit in (0, 1, 5, 30):
+            expected = rows[offset : offset + limit]
+            assert await reading.page(studio, 1, offset=offset, limit=limit) == expected
+            assert await reading.page(studio, 1, offset=offset, limit=limit, total=20) == expected
+            for at, row in enumerate(rows):
+                known = (at, row.id)
+                found = await reading.page(studio, 1, offset=offset, limit=limit, total=20, known=known)
+                assert found == expected, (offset, limit, at)
+
+
 async def test_what_is_not_there_is_said_with_what_is_near(studio):
     with pytest.raises(StudioError, match="no conversation 7") as missing:
         await reading.conversation(studio, 7)

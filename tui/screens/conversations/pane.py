@@ -251,7 +251,7 @@ class ConversationsPane(Pane):
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
         times = (row.first, row.last) if row.first is not None and row.last is not None else None
-        pages, marks = self._pages(row.id), _marks(event.found)
+        pages, marks = self._pages(row), _marks(event.found)
         self.query_one(Transcript).open(row.messages, pages, event.at, marks, times)
         self.refresh_bindings()
 
@@ -471,12 +471,14 @@ class ConversationsPane(Pane):
         listed = self.query_one(ConversationList)
         return listed.current if listed.has_focus else self.shown
 
-    def _pages(self, conversation: int) -> Load:
-        async def load(offset: int, limit: int) -> list[MessageRow]:
+    def _pages(self, row: ConversationRow) -> Load:
+        async def load(offset: int, limit: int, known: tuple[int, int] | None) -> list[MessageRow]:
             studio = await self.studio_app.studio()
             from engine.archive import reading
 
-            return await reading.page(studio, conversation, offset=offset, limit=limit)
+            return await reading.page(
+                studio, row.id, offset=offset, limit=limit, total=row.messages, known=known
+            )
 
         return load
 
