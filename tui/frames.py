@@ -48,10 +48,13 @@ class Shown:
 
     def __init__(self) -> None:
         self._rows: dict[int, list[Cell | None]] = {}
+        self._doubt: dict[int, int] = {}
+        """For a row the column from which on a terminal that counts in another way shows something else."""
 
     def forget(self) -> None:
         """Another has drawn on the terminal, or its size changed: the next frame is sent in full."""
         self._rows.clear()
+        self._doubt.clear()
 
     def send(self, update: CompositorUpdate, console: Console) -> str:
         """What turns the terminal's screen into that of `update`, leaving its pen plain."""
@@ -66,7 +69,14 @@ class Shown:
             old = row[x : x + len(new)]
             if old == new:
                 continue
-            certain = _certain(old, new)
+            doubt = self._doubt.get(y, len(row))
+            behind = max(doubt, x)
+            if behind < x + len(new) and old[behind - x :] != new[behind - x :]:
+                row[behind:] = [None] * (len(row) - behind)
+                old = row[x : x + len(new)]
+                if doubt >= x:
+                    del self._doubt[y]
+            certain = _certain(new)
             row[x : x + len(new)] = new
             for start, end in _changes(old, new, certain):
                 if place[0] == y and place[1] <= x + start:
@@ -81,7 +91,7 @@ class Shown:
                     sent.append(text)
                 place = (y, x + end)
                 if end > certain:
-                    # A terminal that counts cells in another way may have written beyond the end.
+                    self._doubt[y] = min(x + certain, self._doubt.get(y, len(row)))
                     row[x + end :] = [None] * (len(row) - x - end)
                     place = (-1, -1)
         if pen != PLAIN:
@@ -114,13 +124,12 @@ def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
                     yield y, x, chop if end <= right else chop.crop(0, right - x)
 
 
-def _certain(old: list[Cell | None], new: list[Cell]) -> int:
+def _certain(cells: list[Cell]) -> int:
     """How many cells every terminal counts alike: up to the first that is wide, or of several characters."""
-    for at, (before, after) in enumerate(zip(old, new, strict=True)):
-        texts = (after[0], before[0] if before is not None else " ")
-        if any(len(text) != 1 for text in texts):
-            return max(0, at - 1) if "" in texts else at
-    return len(new)
+    for at, (text, _) in enumerate(cells):
+        if len(text) != 1:
+            return at if text else max(0, at - 1)
+    return len(cells)
 
 
 def _changes(old: list[Cell | None], new: list[Cell], certain: int) -> Iterable[tuple[int, int]]:

@@ -126,6 +126,18 @@ def test_behind_a_sign_that_terminals_count_differently_all_is_sent_again() -> N
     assert send("aB ❤\ufe0f ce", "xy") == "\x1b[1;4H❤\ufe0f ce\x1b[1;9Hxy"
 
 
+def test_what_such_a_sign_may_have_moved_is_sent_again_when_it_goes() -> None:
+    shown = Shown()
+
+    def send(*parts: str) -> str:
+        strips = [Strip([Segment(text)]) for text in parts]
+        return shown.send(LayoutUpdate([strips], Region(0, 0, 9, 1)), console())
+
+    send("ab ❤\ufe0f cd y")
+    assert send("ab SHEET", "y") == "\x1b[1;4HSHEETy", "whatever stands where the last cell should be"
+    assert send("ab ----- y"[:8], "y") == "\x1b[1;4H-----"
+
+
 def test_every_attribute_is_turned_off_again() -> None:
     from tui.frames import PLAIN, Look, _turn
 
