@@ -200,8 +200,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         """Show pane `digit`; its `arrive` finds `wanted` with `self.studio_app.wanted(digit)`."""
         if wanted is not None:
             self._wanted[digit] = wanted
-        if self.current_mode == str(digit) and isinstance(self.screen, Pane):
-            self.screen.arrive()
+        if self.current_mode == str(digit) and isinstance(self.screen, Pane) and self.screen.is_mounted:
+            self.screen.arrive()  # else it does so by itself, once it is there
         self.switch_mode(str(digit))
 
     def wanted(self, digit: int) -> object:
@@ -212,6 +212,10 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         # From Python 3.12 on a pane's fields are made before the pane is on the screen, and say so here.
         with suppress(ScreenStackError):
             super().clear_selection()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        # A lone surrogate, of a broken export or a model, cannot be encoded.
+        super().copy_to_clipboard(text.encode("utf-8", "replace").decode())
 
     def copy(self, text: str) -> None:
         """Send `text` to the terminal's clipboard, and say so: no terminal answers whether it took it."""
@@ -235,6 +239,13 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
+        if (
+            isinstance(event, events.Key)
+            and self._screen_stacks[self.current_mode]
+            and not self.screen.is_mounted
+        ):
+            self.call_later(self.on_event, event)  # a sheet is being opened: it takes keys once it is there
+            return
         if isinstance(event, events.Key) and not event.is_forwarded:
             if isinstance(self.screen, Pane):
                 self.screen.quiet()

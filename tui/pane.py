@@ -128,7 +128,9 @@ class Pane(Screen[bool], inherit_bindings=False):
         self.call_after_refresh(self._painted)
 
     def _painted(self) -> None:
-        self.fresh = self.fresh and self.studio_app.holding
+        if self.fresh and not self.studio_app.holding:
+            self.fresh = False
+            self.refresh()  # what no part draws by itself: the rule between them
         self.arrive()
 
     def on_resize(self) -> None:

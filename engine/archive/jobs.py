@@ -13,6 +13,7 @@ from engine.archive.names import nearest
 from engine.archive.rows import CheckpointRow, EventRow, JobRow, MetricRow
 from engine.archive.studio import Studio
 from engine.errors import StudioError
+from engine.packed import storable
 
 COLUMNS = JobRow.__struct_fields__
 JOB = f"SELECT {', '.join(COLUMNS)} FROM jobs"
@@ -60,7 +61,7 @@ async def job(studio: Studio, reference: str) -> JobRow:
 
 async def add_events(studio: Studio, key: str, rows: Iterable[EventRow]) -> None:
     """Keep events of a job; one whose id is there already is left as it is."""
-    values = [(key, *msgspec.structs.astuple(row)) for row in rows]
+    values = [(key, *map(storable, msgspec.structs.astuple(row))) for row in rows]
     async with studio.writing() as connection:
         await connection.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, id) DO NOTHING", values
@@ -103,7 +104,7 @@ async def metrics(studio: Studio, key: str) -> list[MetricRow]:
 
 async def save_checkpoints(studio: Studio, key: str, rows: Iterable[CheckpointRow]) -> None:
     """Keep a job's checkpoints; one of a known id is brought up to date."""
-    values = [(key, *msgspec.structs.astuple(row)) for row in rows]
+    values = [(key, *map(storable, msgspec.structs.astuple(row))) for row in rows]
     async with studio.writing() as connection:
         await connection.executemany(
             "INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job, id) DO UPDATE SET"

@@ -23,6 +23,7 @@ from engine.archive.query import folded_name
 from engine.archive.schema import APPLICATION_ID, MIGRATIONS
 from engine.errors import StudioError
 from engine.folders import private
+from engine.packed import storable
 from engine.indexed_text import indexed_text
 
 T = TypeVar("T")
@@ -38,6 +39,16 @@ PRAGMAS = (
 
 # aiosqlite logs every statement with its values at DEBUG: private text has no place in a log.
 logging.getLogger("aiosqlite").disabled = True
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that takes texts from anywhere: a model's reply, a paste, a name of a file."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:  # before anything was done
+            return super().execute(sql, tuple(map(storable, parameters)))
 
 
 class Studio:
@@ -137,7 +148,7 @@ async def open_studio(path: Path) -> Studio:
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+    connection = aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, factory=_Connection)
     # A program that ends without closing its studio must end all the same.
     connection._thread.daemon = True
     await connection
