@@ -23,8 +23,8 @@ from engine.archive.query import folded_name
 from engine.archive.schema import APPLICATION_ID, MIGRATIONS
 from engine.errors import StudioError
 from engine.folders import private
-from engine.packed import storable
 from engine.indexed_text import indexed_text
+from engine.packed import storable
 
 T = TypeVar("T")
 
