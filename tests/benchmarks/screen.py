@@ -112,7 +112,7 @@ def press(terminal: PseudoTerminal, key: str) -> Answer:
 def start(program: Sequence[str], environment: dict[str, str], word: bytes = b"onversations") -> Start:
     started = time.perf_counter()
     with PseudoTerminal(program, columns=120, rows=36, environment=environment) as terminal:
-        while word not in terminal.raw:
+        while word not in terminal.raw or len(terminal.raw) < 4096:  # modes alone are no paint
             terminal.read(0.005)
             if time.perf_counter() - started > 30:
                 raise SystemExit(f"{program[0]} painted nothing:\n{terminal.text()}")
