@@ -160,6 +160,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._interrupted = 0.0
         self._last_words = ""
         self._shown, self._painted_size = Shown(), Size(0, 0)
+        self._early: list[events.Key] = []
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme_name: str = self.settings.theme
@@ -239,14 +240,27 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
-        if (
-            isinstance(event, events.Key)
-            and self._screen_stacks[self.current_mode]
-            and not self.screen.is_mounted
-        ):
-            self.call_later(self.on_event, event)  # a sheet is being opened: it takes keys once it is there
-            return
-        if isinstance(event, events.Key) and not event.is_forwarded:
+        if not isinstance(event, events.Key):
+            await super().on_event(event)
+        elif self._early or not self._takes_keys():
+            if not self._early:
+                self.call_later(self._take_early)
+            self._early.append(event)
+        else:
+            await self._take(event)
+
+    def _takes_keys(self) -> bool:
+        return not self._screen_stacks[self.current_mode] or self.screen.is_mounted
+
+    async def _take_early(self) -> None:
+        """Keys that came while a sheet was being opened, in their order."""
+        while self._early and self._takes_keys():
+            await self._take(self._early.pop(0))
+        if self._early:
+            self.call_later(self._take_early)
+
+    async def _take(self, event: events.Key) -> None:
+        if not event.is_forwarded:
             if isinstance(self.screen, Pane):
                 self.screen.quiet()
             if self._going:
