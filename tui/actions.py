@@ -95,6 +95,14 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("filter", "f", "filter", "narrow the list: source, people, kind, year, length", "filter"),
         Action("date", "t", "date", "go to a day of the conversation that is shown", "day"),
         Action("order", "s", "order", "sort: newest first, most messages first, by title"),
+        Action(
+            "details",
+            "enter",
+            "details",
+            "all about the message: earlier wordings, reactions",
+            "details",
+            "⏎",
+        ),
         Action("import", "i", "import", "import an export", "import"),
         Action("sample", "d", "sample", "load the sample exports", "sample"),
         Action("forget", "F", "forget", "forget a source: delete it with all that came only from it"),
@@ -134,6 +142,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "not-same", "n", "not_same", "the two that are asked about are different people: never ask again"
         ),
     ),
+    "details": (Action("close", "escape,q,enter", "close", "close the details", "close", "esc"),),
     "rows": (Action("close", "escape,q", "close", "back to the report", "back", "esc"),),
     "choose": (Action("close", "escape,q", "close", "close without choosing", "close", "esc"),),
     "palette": (

@@ -68,6 +68,7 @@ from tui.driver import TerminalDriver
 from tui.pane import Pane
 from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
+from tui.screens.small import Small, too_small
 from tui.status import Status
 from tui.themes import DARK, FALLBACK, LIGHT, NAMES, textual_name
 
@@ -228,6 +229,10 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             safe_text(message), title=safe_line(title), severity=severity, timeout=timeout, markup=False
         )
 
+    def on_resize(self, event: events.Resize) -> None:
+        if too_small(event.size) and not isinstance(self.screen, Small):
+            self.push_screen(Small())
+
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
@@ -242,6 +247,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         await super().on_event(event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if isinstance(self.screen, Small):
+            return action in ("quit", "interrupt", "suspend")
         if action == "pane":
             return any(pane.digit == parameters[0] for pane in PANES)
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -35,6 +34,6 @@ class ChatList(LineList):
 
     def row(self, index: int, width: int) -> Content:
         chat = self.chats[index]
-        when = right(short_date(chat.updated_at, datetime.now().astimezone()), 8)
+        when = right(short_date(chat.updated_at), 8)
         title = fit(safe_line(chat.title) or "(no words)", max(6, width - 4 - len(when)))
         return Content.assemble(" ▸ " if chat.id == self.open_id else "   ", title, (when, "$muted"), " ")

@@ -20,6 +20,7 @@ from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
 from tui.screens.conversations import asking
+from tui.screens.conversations.details import Details, details
 from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import Narrowed, keeps, words
@@ -28,6 +29,7 @@ from tui.widgets.bubbles import Marks
 from tui.widgets.cells import day, fit, number, plural
 from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
+from tui.widgets.page import Page
 from tui.widgets.transcript import Load, Transcript
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ REST = 0.4
 """Seconds after a search before its first hit is shown in its place."""
 
 
-SYNTAX = '"a phrase"  begin*  from: in: before: after:'
+SYNTAX = '"…" word* from: in: before: after:'
 
 
 class ConversationsPane(Pane):
@@ -54,7 +56,7 @@ class ConversationsPane(Pane):
         #slash { width: 3; color: $muted; }
         #welcome { display: none; width: 1fr; height: 1fr; content-align: center middle; }
         &.-empty #welcome { display: block; }
-        &.-empty .list, &.-empty .detail { display: none; }
+        &.-empty .list, &.-empty .detail, &.-empty .inspector { display: none; }
     }
     """
 
@@ -114,6 +116,7 @@ class ConversationsPane(Pane):
         self._open_first = False
         self._edition = -1
         self._before: tuple[ConversationRow, int] | None = None
+        self._seen: int | None = None
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
@@ -132,6 +135,8 @@ class ConversationsPane(Pane):
             yield Static("", classes="gap")
             yield Transcript()
             yield Static("", classes="line", id="place")
+        with Vertical(classes="inspector"):
+            yield Page(id="message")
         yield Static(Content.assemble(*((keyed(text, self), style) for text, style in WELCOME)), id="welcome")
 
     def arrive(self) -> None:
@@ -164,7 +169,11 @@ class ConversationsPane(Pane):
         studio = await self.studio_app.studio()
         from engine.archive import query, searching
 
-        problem = next(iter(query.parse(text, datetime.now()).problems), "")
+        asked = query.parse(text, datetime.now())
+        problem = next(iter(asked.problems), "")
+        if not (asked or problem):  # `from:`, whose name is still to come
+            self.post_message(self.Found(text, (), problem="go on typing"))
+            return
         first = await searching.first_hits(studio, text)
         if len(first) == searching.LIMIT:
             self.post_message(self.Found(text, first, ranked=False))
@@ -224,6 +233,7 @@ class ConversationsPane(Pane):
         self.set_class(not event.conversations, "-empty")
         self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
         self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
+        self._show_details()
         self._list()
         self.refresh_bindings()
         if self._open_first:
@@ -240,6 +250,8 @@ class ConversationsPane(Pane):
         self.refresh_bindings()
         many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
         many = event.problem or (many if event.ranked else f"{many}, ranking them")
+        if listed.hits and self.query_one(Field).has_focus:
+            many += keyed(" · {field.submit} goes to them", self)
         self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
 
     def on_conversations_pane_rested(self) -> None:
@@ -290,6 +302,8 @@ class ConversationsPane(Pane):
             return self._meant is not None
         if action == "date":
             return self.shown is not None
+        if action == "details":
+            return self.query_one(Transcript).has_focus and not self.has_class("-three")
         if action == "back" and (self.searching or self.narrowed or self.query_one(Field).has_focus):
             return True
         if action == "hit":
@@ -302,7 +316,8 @@ class ConversationsPane(Pane):
 
     def action_hit(self, step: int) -> None:
         hits = self.query_one(HitList)
-        hits.action_move(step)
+        if hits.current is not None and hits.current.message.id == self._seen:
+            hits.action_move(step)
         self._show_hit()
         if self.has_class("-narrow"):
             self.open_detail()
@@ -320,6 +335,10 @@ class ConversationsPane(Pane):
         if row is not None:
             here = message.time if message is not None else None
             asking.day(self.app, here, lambda time: self.work("show", self._go_to_day, row, time))
+
+    def action_details(self) -> None:
+        if self._message is not None:
+            self.app.push_screen(Details(*self._message))
 
     def action_order(self) -> None:
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
@@ -390,6 +409,7 @@ class ConversationsPane(Pane):
         if self._before is None and self.shown is not None:
             self._before = (self.shown, self.query_one(Transcript).cursor)
         self._show_hits(True)
+        self._seen = None
         self.refresh_bindings()
         self.workers.cancel_group(self, "search")
         self.work("search", self._after_pause, text)
@@ -436,6 +456,7 @@ class ConversationsPane(Pane):
     def _show_hit(self) -> None:
         hit = self.query_one(HitList).current
         if hit is not None:
+            self._seen = hit.message.id
             text = self.query_one(Field).value
             self.work("show", self._go_to_message, hit.message.conversation, hit.message.id, text)
 
@@ -464,6 +485,21 @@ class ConversationsPane(Pane):
         when = f"   {day(message.time)}" if message else ""
         text = f"{number(index + 1)} of {number(total)}{when}"
         self.query_one("#place", Static).update(Content(text), layout=False)
+        self._show_details()
+
+    def _show_details(self) -> None:
+        """The message under the bar, where there is a third column."""
+        about, page = self._message, self.query_one("#message", Page)
+        if about is not None and self.has_class("-three"):
+            page.show(lambda width: details(*about, width))
+
+    @property
+    def _message(self) -> tuple[MessageRow, ConversationRow, int | None] | None:
+        """The message under the transcript's bar, its conversation, and who the AI sender is."""
+        message = self.query_one(Transcript).message
+        if message is None or self.shown is None:
+            return None
+        return message, self.shown, self.ai.id if self.ai else None
 
     @property
     def _meant(self) -> ConversationRow | None:
@@ -492,7 +528,7 @@ class ConversationsPane(Pane):
         back = keyed("{pane.back}", self)
         narrowed = f"{fit(safe_line(words(self.narrowed)), 21).rstrip()} · {back} shows everything"
         if not self.narrowed:
-            narrowed = f"all sources · all people · {self.order}"
+            narrowed = f"everything · {self.order}"
         self.query_one("#narrowed", Static).update(content(narrowed), layout=False)
         many = plural(len(rows), "conversation")
         if len(rows) < len(self.everything):

@@ -21,7 +21,7 @@ from tui.screens.senders import changes
 from tui.screens.senders.preview import Preview, PreviewView, preview
 from tui.screens.senders.question import SamePerson
 from tui.screens.senders.table import ORDERS, Heading, People
-from tui.widgets.cells import month, number, plural
+from tui.widgets.cells import month, number, plural, source_name
 from tui.widgets.choose import Choose
 from tui.widgets.field import Field
 
@@ -49,7 +49,7 @@ class SendersPane(Pane):
     SendersPane {
         .list { width: 5fr; }
         .detail { width: 4fr; }
-        &.-three .list { width: 94; }
+        &.-three .list { width: 60%; }
         &.-narrow .list { width: 1fr; }
         #find { height: 1; display: none; }
         #slash { width: 3; color: $muted; }
@@ -138,7 +138,7 @@ class SendersPane(Pane):
     async def _take_back(self, said: str, undo: changes.Undo) -> None:
         await undo(await self.studio_app.studio())
         self.studio_app.touched()
-        self.post_message(self.Changed(f"Taken back: {said}", None, None))
+        self.post_message(self.Changed(f"Took back that {said.replace('You are', 'you are', 1)}", None, None))
 
     async def _look(self, pause: float) -> None:
         await asyncio.sleep(pause)
@@ -246,7 +246,7 @@ class SendersPane(Pane):
         if person is not None:
             sample = safe_line(person.sample).strip()
             parts = [f"also {', '.join(person.aliases)}"] if person.aliases else []
-            parts += [" ".join(person.sources)]
+            parts += [", ".join(map(source_name, person.sources))]
             since, until = month(person.first), month(person.last)
             parts += [since if since == until else f"{since} - {until}"]
             said = f"“{sample}”" if sample else "(nothing in words)"
@@ -320,7 +320,7 @@ class SendersPane(Pane):
 
     def action_me(self) -> None:
         person = self._person
-        said = f"You are {person.name} in {' and '.join(person.sources)}."
+        said = f"You are {person.name} in {' and '.join(map(source_name, person.sources))}."
         self._do(lambda studio: changes.be_me(studio, person), said, person.id)
 
     def action_leave_out_there(self) -> None:
