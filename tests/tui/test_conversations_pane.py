@@ -205,7 +205,14 @@ async def test_what_a_message_said_before_can_be_read(tmp_path: Path, size: tupl
         await settled(pilot)
         await press(pilot, "enter")
         shown = await press(pilot, "k", *(() if size[0] >= 140 else ("enter",)))
-        for expected in ("it said before", "I am [/] late", "I am latte", "Hare: Where are you?", "#2"):
+        for expected in (
+            "what it said before",
+            "I am early.",
+            "I am [/] late",
+            "I am latte",
+            "Hare: Where are you?",
+            "#2",
+        ):
             assert expected in shown
         await press(pilot, *(() if size[0] >= 140 else ("escape",)), "j")
         shown = await press(pilot, *(() if size[0] >= 140 else ("enter",)))

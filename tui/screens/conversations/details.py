@@ -69,6 +69,10 @@ def details(
         *_named("message", f"#{message.id}", width),
         *_named("source", source_name(conversation.source), width),
     ]
+    if conversation.section not in ("", "inbox"):
+        lines += _named("section", safe_line(conversation.section), width)
+    if conversation.kind == "group":
+        lines += _named("people", ", ".join(map(safe_line, conversation.people)), width)
     if message.kind != "speech":
         lines += _named("kind", message.kind, width)
     if message.answers is not None:
@@ -82,17 +86,12 @@ def details(
         lines += _named("" if place else "reactions", said, width)
     if message.edited:
         lines += [Content(""), *_earlier(message, width)]
-    title = safe_line(conversation.title) or "(no title)"
-    lines += [Content(""), Content.styled(title, "$muted").truncate(width, ellipsis=True)]
-    lines += _named("people", ", ".join(map(safe_line, conversation.people)), width)
-    if conversation.section not in ("", "inbox"):
-        lines += _named("section", safe_line(conversation.section), width)
     return lines
 
 
 def _named(name: str, said: str, width: int) -> Iterator[Content]:
     """`name` in its column, `said` beside it on as many lines as it needs."""
-    for place, text in enumerate(wrap(said, max(8, width - NAMES))):
+    for place, text in enumerate(wrap(safe_text(said), max(8, width - NAMES))):
         yield Content.assemble((f"{'' if place else name:<{NAMES}}", "$muted"), text)
 
 
@@ -101,8 +100,8 @@ def _earlier(message: MessageRow, width: int) -> Iterator[Content]:
     if not message.edits:
         yield Content.styled("edited; what it said before is not kept", "$muted")
         return
-    yield Content.styled("edited; it said before", "$muted")
+    yield Content.styled("edited; what it said before", "$muted")
     for edit in message.edits:
         at = f"{local(edit.time):%H:%M:%S}" if edit.time is not None else ""
-        for place, text in enumerate(wrap(safe_text(edit.text), max(8, width - NAMES))):
-            yield Content.assemble((f"{'' if place else at:<{NAMES}}", "$muted"), text)
+        yield from _named(at, edit.text, width)
+    yield from _named("now", message.text, width)

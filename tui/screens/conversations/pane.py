@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -24,8 +22,8 @@ from tui.screens.conversations.details import Details, details
 from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import Narrowed, keeps, words
+from tui.screens.conversations.search import SYNTAX, Search, marks
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
-from tui.widgets.bubbles import Marks
 from tui.widgets.cells import day, fit, number, plural
 from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
@@ -33,16 +31,7 @@ from tui.widgets.page import Page
 from tui.widgets.transcript import Load, Transcript
 
 if TYPE_CHECKING:
-    from engine.archive.rows import ConversationRow, Counts, Hit, MessageRow, PersonRow
-
-PAUSE = 0.12
-"""Seconds after the last letter before a search starts."""
-
-REST = 0.4
-"""Seconds after a search before its first hit is shown in its place."""
-
-
-SYNTAX = '"…" word* from: in: before: after:'
+    from engine.archive.rows import ConversationRow, Counts, MessageRow, PersonRow
 
 
 class ConversationsPane(Pane):
@@ -52,8 +41,6 @@ class ConversationsPane(Pane):
     BINDINGS = bindings("conversations")
     DEFAULT_CSS = """
     ConversationsPane {
-        #find { height: 1; }
-        #slash { width: 3; color: $muted; }
         #welcome { display: none; width: 1fr; height: 1fr; content-align: center middle; }
         &.-empty #welcome { display: block; }
         &.-empty .list, &.-empty .detail, &.-empty .inspector { display: none; }
@@ -68,18 +55,6 @@ class ConversationsPane(Pane):
         counts: Counts
         ai: PersonRow | None
         edition: int
-
-    @dataclass
-    class Found(Message):
-        """What a search found. ranked: the best first; otherwise only what was found soonest."""
-
-        text: str
-        hits: Sequence[Hit]
-        ranked: bool = True
-        problem: str = ""
-
-    class Rested(Message):
-        """Nothing was typed for a while after a search."""
 
     @dataclass
     class Show(Message):
@@ -120,9 +95,7 @@ class ConversationsPane(Pane):
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
-            with Horizontal(id="find"):
-                yield Static(" / ", id="slash")
-                yield Field(placeholder="find", classes="field", id="text")
+            yield Search(id="find")
             yield Static("", classes="line", id="narrowed")
             yield Static("", classes="gap")
             yield ConversationList()
@@ -163,21 +136,6 @@ class ConversationsPane(Pane):
         rows = await reading.conversations(studio)
         counts, ai = await reading.counts(studio), await people.ai(studio)
         self.post_message(self.Loaded(rows, counts, ai, edition))
-
-    async def _search(self, text: str) -> None:
-        """The first hits at once; the best ones as soon as all were looked at."""
-        studio = await self.studio_app.studio()
-        from engine.archive import query, searching
-
-        asked = query.parse(text, datetime.now())
-        problem = next(iter(asked.problems), "")
-        if not (asked or problem):  # `from:`, whose name is still to come
-            self.post_message(self.Found(text, (), problem="go on typing"))
-            return
-        first = await searching.first_hits(studio, text)
-        if len(first) == searching.LIMIT:
-            self.post_message(self.Found(text, first, ranked=False))
-        self.post_message(self.Found(text, await searching.search(studio, text), problem=problem))
 
     async def _go_to_message(self, conversation: int, message: int, found: str = "") -> None:
         studio = await self.studio_app.studio()
@@ -240,7 +198,7 @@ class ConversationsPane(Pane):
             self._open_first = False
             self.open_detail()
 
-    def on_conversations_pane_found(self, event: Found) -> None:
+    def on_search_found(self, event: Search.Found) -> None:
         if event.text != self.query_one(Field).value.strip():
             return
         listed = self.query_one(HitList)
@@ -254,7 +212,7 @@ class ConversationsPane(Pane):
             many += keyed(" · {field.submit} goes to them", self)
         self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
 
-    def on_conversations_pane_rested(self) -> None:
+    def on_search_rested(self) -> None:
         if not self.has_class("-narrow"):
             self._show_hit()
 
@@ -263,8 +221,8 @@ class ConversationsPane(Pane):
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
         times = (row.first, row.last) if row.first is not None and row.last is not None else None
-        pages, marks = self._pages(row.id), _marks(event.found)
-        self.query_one(Transcript).open(row.messages, pages, event.at, marks, times)
+        pages, found = self._pages(row.id), marks(event.found)
+        self.query_one(Transcript).open(row.messages, pages, event.at, found, times)
         self.refresh_bindings()
 
     def on_conversations_pane_asked(self, event: Asked) -> None:
@@ -411,16 +369,7 @@ class ConversationsPane(Pane):
         self._show_hits(True)
         self._seen = None
         self.refresh_bindings()
-        self.workers.cancel_group(self, "search")
-        self.work("search", self._after_pause, text)
-
-    async def _after_pause(self, text: str) -> None:
-        from asyncio import sleep
-
-        await sleep(PAUSE)
-        await self._search(text)
-        await sleep(REST)
-        self.post_message(self.Rested())
+        self.query_one(Search).begin(text)
 
     def on_input_submitted(self) -> None:
         if self.searching:
@@ -433,7 +382,7 @@ class ConversationsPane(Pane):
             if not keep_focus:
                 self.set_focus(self.query_one(ConversationList))
             return
-        self.workers.cancel_group(self, "search")
+        self.query_one(Search).stop()
         self._show_hits(False)
         with self.prevent(Input.Changed):
             self.query_one(Field).value = ""
@@ -534,12 +483,3 @@ class ConversationsPane(Pane):
         if len(rows) < len(self.everything):
             many += f" of {number(len(self.everything))}"
         self.query_one("#many", Static).update(content(many), layout=False)
-
-
-def _marks(found: str) -> Marks | None:
-    """Where a line holds what was searched for."""
-    if not found:
-        return None
-    from engine.archive import query
-
-    return partial(query.marks, query.parse(found, datetime.now()).terms)

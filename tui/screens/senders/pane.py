@@ -35,7 +35,10 @@ Change = Callable[["Studio"], Awaitable[changes.Undo]]
 REST = 0.3
 """Seconds that the bar must rest before the preview follows it."""
 
-NOBODY = "Nobody has written anything yet.\n\nGo to {app.pane-1} and import an export, or load the sample."
+NOBODY = """\
+Nobody has written anything yet.
+
+[{app.pane-1}]  Conversations, and there [{conversations.import}] imports an export."""
 
 UNKNOWN = "Nobody is called that.\n{pane.back} shows everybody."
 
@@ -56,7 +59,7 @@ class SendersPane(Pane):
         &.-finding #find { display: block; }
         #about { height: 2; color: $muted; padding: 0 3; text-wrap: nowrap; text-overflow: ellipsis; }
         #many { text-wrap: nowrap; text-overflow: ellipsis; }
-        #nobody { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
+        #nobody { display: none; width: 1fr; height: 1fr; content-align: center middle; }
         &.-empty #nobody { display: block; }
         &.-empty .list, &.-empty .detail { display: none; }
     }
