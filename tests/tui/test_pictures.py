@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 import recorded_training
 from screen_picture import picture, words
-from screen_reader import press, settled
+from screen_reader import settled
+from textual.pilot import Pilot
 
 from engine import samples
 from engine.archive import open_studio, people
@@ -180,11 +181,25 @@ def take(request: pytest.FixtureRequest):
 
 async def walk(app: UnderstudyApp, size: tuple[int, int], steps: Steps, look: str, take) -> None:
     async with app.run_test(size=size) as pilot:
-        await settled(pilot)
+        await _still(pilot)
         for name, keys in steps:
-            await press(pilot, *keys)
+            await pilot.press(*keys)
+            await _still(pilot)
             if name:
                 take(app, f"{name}-{look}")
+
+
+async def _still(pilot: Pilot[None]) -> None:
+    """Wait until nothing moves any more: a pane is held back while it changes, and loads after that."""
+    app, before = pilot.app, ""
+    assert isinstance(app, UnderstudyApp)
+    while True:
+        await settled(pilot)
+        await asyncio.sleep(0.08)
+        shown = picture(app)
+        if shown == before and not app.holding and not app.workers:
+            return
+        before = shown
 
 
 @pytest.mark.parametrize("look", WALKS)

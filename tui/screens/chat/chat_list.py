@@ -28,6 +28,10 @@ class ChatList(LineList):
         self.chats, self.open_id = chats, open_id
         self.show(len(chats), next((at for at, chat in enumerate(chats) if chat.id == on), 0))
 
+    def mark_open(self, chat: int | None) -> None:
+        self.open_id = chat
+        self.refresh()
+
     @property
     def current(self) -> ChatRow | None:
         return self.chats[self.cursor] if self.cursor < len(self.chats) else None
