@@ -26,8 +26,8 @@ from engine import samples
 from engine.archive import open_studio, people
 from engine.cli.demo import load_samples
 from engine.config import Loaded, Settings
+from tui import importing
 from tui.app import UnderstudyApp
-from tui.screens.importing import screen
 from tui.widgets import cells
 
 PICTURES = Path(__file__).parents[2] / "docs" / "screens"
@@ -220,7 +220,7 @@ async def test_an_empty_studio_says_what_to_do_next(tmp_path: Path, take) -> Non
 
 async def test_an_import(tmp_path: Path, take, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(samples.messenger().parent)
-    monkeypatch.setattr(screen, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(importing, "monotonic", lambda: 0.0)
     await walk(UnderstudyApp(tmp_path / "studio.db"), NARROW, IMPORT, "narrow", take)
 
 
