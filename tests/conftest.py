@@ -36,6 +36,10 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return failed_if_skipped((yield))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--new-pictures", action="store_true", help="take the pictures of the screen anew")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def settings_of_their_own(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:

@@ -24,7 +24,7 @@ def open_screen(studio: Path, demo: bool) -> int:
 
 
 def main() -> None:
-    sys.exit(cli.main(sys.argv[1:], ScreenRoom(open_screen, keymap.problems, keymap.rows)))
+    sys.exit(cli.main(sys.argv[1:], ScreenRoom(open_screen, keymap.read, keymap.rows)))
 
 
 if __name__ == "__main__":

@@ -93,8 +93,9 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("find", "/", "find", "find in all messages as you type", "find"),
         Action("next-hit", "n", "hit(1)", "next hit", "next"),
         Action("previous-hit", "N", "hit(-1)", "previous hit"),
-        Action("filter", "f", "filter", "narrow the list: source, people, kind, year, length", "filter"),
+        Action("details", "enter", "details", "the message with all that is known of it", "details", "⏎"),
         Action("date", "t", "date", "go to a day of the conversation that is shown", "day"),
+        Action("filter", "f", "filter", "narrow the list: source, people, kind, year, length", "filter"),
         Action("order", "s", "order", "sort: newest first, most messages first, by title"),
         Action("import", "i", "import", "import an export", "import"),
         Action("sample", "d", "sample", "load the sample exports", "sample"),
@@ -135,6 +136,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
             "not-same", "n", "not_same", "the two that are asked about are different people: never ask again"
         ),
     ),
+    "details": (Action("close", "escape,q,enter", "close", "close the details", "close", "esc"),),
     "rows": (Action("close", "escape,q", "close", "back to the report", "back", "esc"),),
     "choose": (Action("close", "escape,q", "close", "close without choosing", "close", "esc"),),
     "palette": (

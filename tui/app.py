@@ -71,6 +71,7 @@ from tui.frames import Frame, Shown
 from tui.pane import Pane
 from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
+from tui.screens.small import Small, too_small
 from tui.status import Status
 from tui.themes import DARK, FALLBACK, LIGHT, NAMES, textual_name
 
@@ -271,6 +272,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         await super().on_event(event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if isinstance(self.screen, Small):
+            return action in ("quit", "interrupt", "suspend")
         if action == "pane":
             return any(pane.digit == parameters[0] for pane in PANES)
         return True
@@ -400,6 +403,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         if event.size != self._painted_size:
             self._painted_size = event.size
             self._shown.forget()
+        if too_small(event.size) and not isinstance(self.screen, Small):
+            self.push_screen(Small())
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, CompositorUpdate):

@@ -29,6 +29,7 @@ SHEETS = {
     "choose": "list",
     "forgetting": "list",
     "rows": "list",
+    "details": "page",
     "palette": "field",
     "ask": "prompt",
     "help": "",
@@ -76,11 +77,6 @@ def read(loaded: Loaded) -> tuple[dict[str, str], list[Problem]]:
         refuse(id, f"{key} is {other} in the same place.")
         del accepted[id]
     return accepted, problems
-
-
-def problems(loaded: Loaded) -> list[Problem]:
-    """What in [keys] does not count."""
-    return read(loaded)[1]
 
 
 def rows(loaded: Loaded) -> list[tuple[str, str, str]]:

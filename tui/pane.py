@@ -38,15 +38,17 @@ class Pane(Screen[bool], inherit_bindings=False):
         #body { height: 1fr; }
         .list { width: 44; height: 1fr; }
         .detail { width: 1fr; height: 1fr; padding: 0 0 0 1; border-left: solid $rule; }
+        .inspector { display: none; width: 41; height: 1fr; padding: 0 0 0 1; border-left: solid $rule; }
         .line { height: 1; padding: 0 1; color: $muted; }
-        .detail > .line { padding: 0; }
+        .detail > .line, .inspector > .line { padding: 0; }
         .gap { height: 1; }
-        &.-three .list { width: 48; }
+        &.-three .list { width: 36; }
+        &.-three .inspector { display: block; }
         &.-narrow .list { width: 1fr; }
         &.-narrow .detail { display: none; border-left: none; padding: 0 0 0 1; }
         &.-narrow.-detail .list { display: none; }
         &.-narrow.-detail .detail { display: block; }
-        &.-zoom .list { display: none; }
+        &.-zoom .list, &.-zoom .inspector { display: none; }
         &.-zoom .detail { display: block; border-left: none; }
     }
     """

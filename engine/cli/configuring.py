@@ -21,12 +21,14 @@ def config_command(args: argparse.Namespace, screen: ScreenRoom | None) -> int:
     loaded = config.load()
     if args.action == "keys":
         return _keys(args, loaded, screen)
-    problems = [*loaded.problems, *(screen.key_problems(loaded) if screen else ())]
+    moved, problems = screen.moved(loaded) if screen else (loaded.settings.keys, ())
+    problems = [*loaded.problems, *problems]
     rows = [
         (option.name, _value(loaded.settings, option.name), loaded.sources.get(option.name, "default"))
         for option in config.options()
-        if option.name != "studio"
+        if option.name not in ("studio", "keys")
     ]
+    rows.append(("keys", dict(moved), loaded.sources.get("keys", "default") if moved else "default"))
     where = "--studio" if args.studio else loaded.sources.get("studio", "default")
     rows.insert(0, ("studio", str(studio_path(args.studio)), where))
     if args.json:
@@ -56,7 +58,7 @@ def _keys(args: argparse.Namespace, loaded: config.Loaded, screen: ScreenRoom | 
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(sorted(value)) if isinstance(value, dict) else starting_file.written(value)
+    return ", ".join(sorted(value)) or "none" if isinstance(value, dict) else starting_file.written(value)
 
 
 def _value(settings: config.Settings, name: str) -> Any:

@@ -7,7 +7,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +19,12 @@ from engine.folders import local_folder, studio_path
 
 
 class ScreenRoom(NamedTuple):
-    """open(studio, demo): run the screen, its exit code. key_problems: what is wrong in [keys].
+    """open(studio, demo): run the screen, its exit code. moved: the actions that have other keys, and
+    what is wrong in [keys].
     keys: (action's id, its keys, what it does) of every action."""
 
     open: Callable[[Path, bool], int]
-    key_problems: Callable[[config.Loaded], Sequence[config.Problem]]
+    moved: Callable[[config.Loaded], tuple[Mapping[str, str], Sequence[config.Problem]]]
     keys: Callable[[config.Loaded], Sequence[tuple[str, str, str]]]
 
 

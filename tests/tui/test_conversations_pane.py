@@ -9,7 +9,7 @@ from screen_reader import press, rows, settled, text
 
 from engine.archive import open_studio, people, reading
 from engine.archive.rows import ConversationRow
-from engine.conversation import Attachment, AttachmentKind, Conversation, Kind, Message, Sender
+from engine.conversation import Attachment, AttachmentKind, Conversation, Edit, Kind, Message, Sender
 from tui.app import UnderstudyApp
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
@@ -50,7 +50,8 @@ async def test_a_transcript_names_each_run_once_and_marks_what_is_no_speech(
         await settled(pilot)
         await press(pilot, "enter")
         shown = await press(pilot, "g")
-        lines = [line[line.find("│ │") + 2 if size[0] >= 100 else 0 :].strip() for line in shown.splitlines()]
+        place = app.screen.query_one(Transcript).region
+        lines = [line[place.x : place.right].strip() for line in shown.splitlines()]
         run = lines.index("│ Slow and steady, that's my motto.")
         assert lines[run - 1].startswith("│ Tortoise")
         assert lines[run + 1].startswith("│ A balanced approach")
@@ -168,6 +169,56 @@ async def test_a_search_without_hits_offers_no_next_one(studio: Path) -> None:
         assert "0 hits" in await press(pilot, "n"), "no conversation opens"
 
 
+async def test_a_word_whose_name_is_still_to_come_waits_for_it(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "slash", *"from:")
+        assert "go on typing" in shown and "0 hits" not in shown
+        assert "6 hits · ⏎ goes to them" in await press(pilot, *"owl")
+
+
+async def test_the_first_next_is_the_hit_under_the_eye(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"lettuce", "enter")
+        found = app.screen.query_one(HitList)
+        await press(pilot, "n")
+        assert app.screen.has_class("-detail") and found.cursor == 0
+        await press(pilot, "n")
+        assert found.cursor == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_a_message_said_before_can_be_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    people = (Sender("hare", "Hare"), Sender("tortoise", "Tortoise"))
+    edits = (Edit("I am [/] late", 2_000), Edit("I am latte", None))
+    said = [
+        Message("a", "hare", 1_000, "Where are you?"),
+        Message("b", "tortoise", 2_000, "I am early.", edited=True, edits=edits, reply_to="a"),
+        Message("c", "hare", 3_000, "You are not.", edited=True),
+    ]
+    studio = await studio_builder.build(tmp_path / "s.db", Conversation("c", "Hare", people, said))
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter")
+        shown = await press(pilot, "k", *(() if size[0] >= 140 else ("enter",)))
+        for expected in (
+            "what it said before",
+            "I am early.",
+            "I am [/] late",
+            "I am latte",
+            "Hare: Where are you?",
+            "#2",
+        ):
+            assert expected in shown
+        await press(pilot, *(() if size[0] >= 140 else ("escape",)), "j")
+        shown = await press(pilot, *(() if size[0] >= 140 else ("enter",)))
+        assert "what it said before is not kept" in shown and "latte" not in shown
+
+
 async def test_search_takes_any_text(studio: Path) -> None:
     app = UnderstudyApp(studio)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -176,7 +227,7 @@ async def test_search_takes_any_text(studio: Path) -> None:
             app.screen.set_focus(app.screen.query_one("#text"))
             app.screen.query_one("#text").value = typed  # type: ignore[attr-defined]
             await settled(pilot)
-            assert "hit" in text(app)
+            assert ("go on typing" if typed == '"' else "hit") in text(app)
             await press(pilot, "escape")
         assert "2 conversations" in text(app)
 
@@ -197,7 +248,7 @@ async def test_filter_and_order(studio: Path) -> None:
         shown = await press(pilot, *["down"] * owl, "enter")
         assert "1 conversation of 2" in shown and "with Owl" in shown
         shown = await press(pilot, "escape")
-        assert "all people" in shown
+        assert "everything · newest first" in shown
         shown = await press(pilot, "f", "down", "enter", "down", "enter", "s", "s")
         assert "of 2" in shown
         shown = await press(pilot, "f", "down", "enter", "home", "enter")

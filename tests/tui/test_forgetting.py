@@ -47,16 +47,16 @@ async def test_what_goes_is_said_before_it_goes(tmp_path: Path, size: tuple[int,
         await settled(pilot)
         shown = await press(pilot, "F")
         assert "Which source shall be forgotten?" in shown
-        assert [row.split()[0] for row in rows(app) if row.endswith(" messages")] == ["imessage", "messenger"]
+        assert [row.split()[0] for row in rows(app) if row.endswith(" messages")] == ["iMessage", "Messenger"]
         shown = await press(pilot, "down", "enter")
-        assert "Forget messenger?" in shown
+        assert "Forget Messenger?" in shown
         for line in ("   16  conversations", "    1  dataset with all its chunks", "This cannot be undone"):
             assert line in shown
         assert "1 model that was trained on its words still will remember them." in shown
         shown = await press(pilot, "enter")
-        assert "Forget messenger?" in shown, "enter alone deletes nothing"
+        assert "Forget Messenger?" in shown, "enter alone deletes nothing"
         shown = await press(pilot, "y")
-        assert "messenger is forgotten." in shown
+        assert "Messenger is forgotten." in shown
         assert "understudy models delete ft:imitation:wren --provider local" in shown
         shown = await press(pilot, "escape")
         assert "14 conversations" in shown and "messenger" not in shown

@@ -213,10 +213,10 @@ async def test_changes_are_taken_back_one_by_one_after_leaving_the_pane(studio: 
         await press(pilot, "1", "3", "2")
         said = [(await press(pilot, "u")).splitlines()[-1] for _ in range(4)]
         assert [one.strip() for one in said] == [
-            "Taken back: Hare is split.",
-            "Taken back: Hare is one person.",
-            "Taken back: Owl is left out of every chunk.",
-            "Taken back: Tortoise is the AI sender.",
+            "Took back that Hare is split.",
+            "Took back that Hare is one person.",
+            "Took back that Owl is left out of every chunk.",
+            "Took back that Tortoise is the AI sender.",
         ]
     assert await everybody(studio) == before
 
@@ -348,7 +348,7 @@ async def test_esc_lifts_the_filter_and_rows_of_one_title_say_their_source(studi
         shown = await press(pilot, "2", "enter")
         assert "esc shows everything" in shown and " of " in shown
         shown = await press(pilot, "escape")
-        assert "all sources · all people" in shown and "esc shows everything" not in shown
+        assert "everything · newest first" in shown and "esc shows everything" not in shown
 
 
 async def test_enter_shows_the_conversations_with_a_person(studio: Path) -> None:

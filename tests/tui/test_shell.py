@@ -10,6 +10,7 @@ from screen_reader import press, rows, settled, text
 from tui.actions import ACTIONS, bindings, find
 from tui.app import UnderstudyApp
 from tui.pane import Pane
+from tui.screens.small import Small
 from tui.themes import NAMES
 from tui.widgets.field import Field
 from tui.widgets.key_line import AT_MOST
@@ -243,3 +244,38 @@ async def test_a_pane_that_comes_back_is_painted_whole(studio: Path) -> None:
 
 def test_a_field_that_is_made_before_its_pane_stands(tmp_path):
     UnderstudyApp(tmp_path / "studio.db").clear_selection()  # Textual's own raises: there is no screen yet
+
+
+@pytest.mark.parametrize("small", [(59, 30), (120, 14), (20, 5), (1, 1)])
+async def test_a_window_that_is_too_small_says_so_and_everything_is_kept(
+    studio: Path, small: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "j", "slash", *"lettuce")
+        before = text(app)
+        await pilot.resize_terminal(*small)
+        await settled(pilot)
+        assert isinstance(app.screen, Small)
+        assert small[0] < 20 or "60 x 15 is enough." in text(app)
+        await press(pilot, "x", "2", "question_mark", "ctrl+p", "escape")  # nobody could see what they do
+        await pilot.resize_terminal(120, 36)
+        await settled(pilot)
+        assert text(app) == before
+
+
+async def test_a_window_that_begins_too_small_grows_into_the_studio(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(20, 5)) as pilot:
+        await settled(pilot)
+        assert " ".join(text(app).split()) == "20 x 5 is too small. 60 x 15 is enough."
+        await pilot.resize_terminal(60, 15)
+        await settled(pilot)
+        assert "2 conversations" in text(app) and "? keys" in text(app)
+        await press(pilot, "question_mark")
+        await pilot.resize_terminal(20, 5)
+        await settled(pilot)
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        assert "next part of the pane" in text(app), "the help is still open"

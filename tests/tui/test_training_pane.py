@@ -246,3 +246,11 @@ def test_the_clock_leaves_a_pause_out() -> None:
     held = msgspec.structs.replace(job, status="paused")
     said = views.now_line(held, [paused], True, 90_000).plain
     assert said.startswith("PAUSED  step 10") and "0:10 gone" in said
+
+
+async def test_without_a_job_there_is_nothing_to_open(tmp_path: Path) -> None:
+    app = UnderstudyApp(await ready(tmp_path / "studio.db"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "4")
+        assert "n new" in shown and "⏎ open" not in shown

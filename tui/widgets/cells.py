@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from engine.conversation import when
+from tui.safe_text import safe_line
 
 _WORDS = re.compile(r"\s*\S+\s*|\s+")
 
@@ -52,6 +53,15 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+SOURCES = {"messenger": "Messenger", "instagram": "Instagram", "imessage": "iMessage"}
+"""How the families of exports write their own names."""
+
+
+def source_name(name: str) -> str:
+    """A source as it is shown. Its name is foreign text where the user gave it one."""
+    return SOURCES.get(name) or safe_line(name)
+
+
 def plural(value: int, one: str, many: str | None = None) -> str:
     """`1 message`, `48,211 messages`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
@@ -78,12 +88,17 @@ def month(time: int | None) -> str:
     return f"{local(time):%b %Y}" if time is not None else ""
 
 
-def short_date(time: int | None, now: datetime) -> str:
-    """At most six cells: `14:06` today, `Tue` within a week, `27 Aug` within a year, `Aug 23` before."""
+def today() -> date:
+    """The day it is here."""
+    return datetime.now().astimezone().date()
+
+
+def short_date(time: int | None) -> str:
+    """At most six cells: `14:06` today, `Tue` within a week, `27 Aug` within a year, `Aug ’23` before."""
     if time is None:
         return ""
     at = local(time)
-    days = (now.date() - at.date()).days
+    days = (today() - at.date()).days
     if days == 0:
         return f"{at:%H:%M}"
     if 0 < days < 7:

@@ -60,6 +60,8 @@ class LineList(BarLines, inherit_bindings=False):
 
     def show(self, rows: int, cursor: int = 0) -> None:
         """Show `rows` rows with the bar on `cursor`; the place in view is kept where it can be."""
+        if bool(rows) != bool(self.rows):
+            self.call_next(self.refresh_bindings)  # whether a row can be opened
         self.rows = rows
         self.cursor = max(0, min(cursor, rows - 1))
         self._measure()
@@ -92,6 +94,9 @@ class LineList(BarLines, inherit_bindings=False):
     def action_open(self) -> None:
         if self.rows:
             self.post_message(self.Opened(self, self.cursor))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.rows > 0 if action == "open" else True
 
     def render_line(self, y: int) -> Strip:
         index, part = divmod(y + self.scroll_offset.y, self.row_height)

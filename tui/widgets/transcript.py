@@ -242,6 +242,7 @@ class Transcript(BarLines, inherit_bindings=False):
         self._arrange()
         if place is not None:
             self._restore(place)
+        self._move_mark()
 
     def refresh_bar(self) -> None:
         self._refresh_message(self.cursor)

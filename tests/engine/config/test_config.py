@@ -238,6 +238,11 @@ def test_every_command_tells_on_standard_error_and_goes_on(tmp_path: Path) -> No
     assert done.returncode == 1
     assert f"{path}, line 3: There is no action chat.nwe. The nearest is chat.new." in done.stderr
     assert f"{path}, line 4: ctrl+s belongs to the terminal" in done.stderr
+    keys = next(row.split() for row in done.stdout.splitlines() if row.startswith("keys"))
+    assert keys[1:] == ["none", "default"], "what is refused is not in force"
+    path.write_text('[keys]\n"chat.nwe" = "N"\n"chat.new" = "N"\n')
+    keys = next(row.split() for row in run("config", home=tmp_path).stdout.splitlines() if row[:4] == "keys")
+    assert keys[1] == "chat.new" and keys[2] != "default"
 
 
 def test_a_provider_in_the_settings_is_the_one_that_is_asked(tmp_path: Path) -> None:

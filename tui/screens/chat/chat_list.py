@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -29,12 +28,16 @@ class ChatList(LineList):
         self.chats, self.open_id = chats, open_id
         self.show(len(chats), next((at for at, chat in enumerate(chats) if chat.id == on), 0))
 
+    def mark_open(self, chat: int | None) -> None:
+        self.open_id = chat
+        self.refresh()
+
     @property
     def current(self) -> ChatRow | None:
         return self.chats[self.cursor] if self.cursor < len(self.chats) else None
 
     def row(self, index: int, width: int) -> Content:
         chat = self.chats[index]
-        when = right(short_date(chat.updated_at, datetime.now().astimezone()), 8)
+        when = right(short_date(chat.updated_at), 8)
         title = fit(safe_line(chat.title) or "(no words)", max(6, width - 4 - len(when)))
         return Content.assemble(" ▸ " if chat.id == self.open_id else "   ", title, (when, "$muted"), " ")

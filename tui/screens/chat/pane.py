@@ -226,6 +226,7 @@ class ChatPane(Pane):
         self._end_reply()
         chat = event.chat
         self.chat, self.partner = chat, Partner(chat.model, chat.provider, chat.system)
+        self.query_one(ChatList).mark_open(chat.id)
         self.query_one(ChatView).open([Bubble.of(turn) for turn in event.turns])
         self.remove_class("-chats")
         self._show_partner()
@@ -336,6 +337,7 @@ class ChatPane(Pane):
 
     def _begin_chat(self) -> None:
         self.chat, self.editing = None, False
+        self.query_one(ChatList).mark_open(None)
         self.query_one(ChatView).open([])
         self._show_state()
         self.refresh_bindings()

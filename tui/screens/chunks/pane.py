@@ -21,7 +21,7 @@ from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import safe_line
 from tui.screens.chunks import making
-from tui.screens.chunks.views import ChunkHeading, ChunkList, RecipeView, Totals, chunk_lines, dropped
+from tui.screens.chunks.views import Checks, ChunkHeading, ChunkList, RecipeView, Totals, chunk_lines, dropped
 from tui.widgets.ask import Ask
 from tui.widgets.cells import number
 from tui.widgets.choose import Choose
@@ -53,10 +53,11 @@ class ChunksPane(Pane):
     DEFAULT_CSS = """
     ChunksPane {
         .list { width: 46; }
-        &.-three .list { width: 64; }
+        &.-three .list { width: 44; }
+        &.-three .list RecipeView { display: none; }
         #nobody { display: none; width: 1fr; height: 1fr; content-align: center middle; }
         &.-empty #nobody { display: block; }
-        &.-empty .list, &.-empty .detail, &.-empty Totals { display: none; }
+        &.-empty .list, &.-empty .detail, &.-empty .inspector, &.-empty Totals { display: none; }
         &.-narrow Totals { height: 2; }
         &.-narrow.-detail Totals { display: none; }
     }
@@ -112,6 +113,9 @@ class ChunksPane(Pane):
             yield ChunkList()
         with Vertical(classes="detail"):
             yield Page()
+        with Vertical(classes="inspector"):
+            yield RecipeView()
+            yield Checks()
         yield Totals()
         yield Static(Content(keyed(NOBODY, self)), id="nobody")
 
@@ -207,7 +211,9 @@ class ChunksPane(Pane):
         self.remove_class("-empty")
         self.studio_app.status.count(self.DIGIT, len(event.made.dataset.chunks))
         self.query_one(ChunkList).list(event.made)
-        self.query_one(RecipeView).show(event.made)
+        for recipe in self.query(RecipeView):
+            recipe.show(event.made)
+        self.query_one(Checks).show(event.made)
         self.query_one(Totals).show(event.made)
         self._show_chunk()
         if self.focused is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from engine.dataset import Chunk, Dataset
 
 WIDEST = 96
+NOTES = 8
+"""Notes of the checks that are told in full beside a chunk, of those that several chunks have."""
 SPLITS = {"train": "train", "valid": "validation", "test": "kept for the test"}
 
 
@@ -52,7 +54,7 @@ class ChunkList(LineList):
 
     def row(self, index: int, width: int) -> Content:
         chunk = self.chunks[index]
-        date = short_date(self.times.get(chunk.index), datetime.now().astimezone())
+        date = short_date(self.times.get(chunk.index))
         ends = _columns(width, date, str(len(chunk.turns)), number(chunk.tokens))
         wide = width >= 60
         split = f"  {chunk.split:<6}" if wide else ""
@@ -117,9 +119,37 @@ class Totals(Widget):
         if self.made is None:
             return Content(self.said)
         counted, checks = _counted(self.made.dataset), _checks(self.made)
+        if self.screen.has_class("-three"):
+            return counted  # the checks have a place of their own
         if self.size.height > 1:
             return Content("\n").join([counted, checks])
         return spread(counted, checks, self.content_size.width)
+
+
+class Checks(Widget):
+    """What the checks found, in full, the most frequent notes first."""
+
+    DEFAULT_CSS = "Checks { height: 1fr; }"
+
+    made: Made | None = None
+
+    def show(self, made: Made | None) -> None:
+        self.made = made
+        self.refresh()
+
+    def render(self) -> Content:
+        if self.made is None:
+            return Content("")
+        notes = Counter(note for notes in self.made.faults.values() for note in notes)
+        said = [problem.message for problem in self.made.general]
+        said += [f"{note} ({plural(count, 'chunk')})" for note, count in notes.most_common(NOTES)]
+        width = self.size.width - 11
+        texts = [line for one in said or ["nothing wrong"] for line in wrap(safe_line(one), max(8, width))]
+        lines = [
+            Content.assemble((f" {'' if place else 'checks':<10}", "$muted"), text)
+            for place, text in enumerate(texts)
+        ]
+        return Content("\n").join(lines)
 
 
 def _recipe(made: Made, width: int) -> list[Content]:
@@ -146,7 +176,7 @@ def _recipe(made: Made, width: int) -> list[Content]:
         ]
     lines = [Content.assemble((f" {name:<10}", "$muted"), fit(text, width - 12)) for name, text in rows]
     tokens = [chunk.tokens for chunk in made.dataset.chunks]
-    half = f"half over {number(round(statistics.median(tokens)))} tokens"
+    half = f"half over {number(round(statistics.median(tokens)))}" + (" tokens" if width > 40 else "")
     shape = bars(tokens, min(14, width - 14 - len(half)))
     lines.append(Content.assemble((f" {'lengths':<10}", "$muted"), shape, (f"  {half}", "$muted")))
     return lines

@@ -17,7 +17,7 @@ from engine.errors import StudioError
 from tui.actions import bindings
 from tui.keymap import keyed
 from tui.safe_text import safe_line
-from tui.widgets.cells import number, plural, right, wrap
+from tui.widgets.cells import number, plural, right, source_name, wrap
 from tui.widgets.choose import Answers
 from tui.widgets.line_list import LineList
 from tui.widgets.sheet import Sheet
@@ -108,7 +108,7 @@ class Forgetting(ModalScreen[bool], Sheet[bool], inherit_bindings=False):
 
     def on_forgetting_sources(self, event: Sources) -> None:
         self.sources = event.sources
-        rows = [(one.name, plural(one.messages, "message")) for one in event.sources]
+        rows = [(source_name(one.name), plural(one.messages, "message")) for one in event.sources]
         self.query_one(Answers).list(rows)
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
@@ -119,14 +119,16 @@ class Forgetting(ModalScreen[bool], Sheet[bool], inherit_bindings=False):
     def on_forgetting_found(self, event: Found) -> None:
         self.state = "asking"
         self._show(
-            f"Forget {event.found.source}?",
+            f"Forget {source_name(event.found.source)}?",
             _goes(event.found),
             "{forgetting.forget} forget for good   {forgetting.close} keep it",
         )
 
     def on_forgetting_done(self, event: Done) -> None:
         self.state, self.gone = "done", True
-        self._show(f"{event.done.source} is forgotten.", _stays(event.done), "{forgetting.close} close")
+        self._show(
+            f"{source_name(event.done.source)} is forgotten.", _stays(event.done), "{forgetting.close} close"
+        )
 
     def on_forgetting_failed(self, event: Failed) -> None:
         self.state = "done"
@@ -153,7 +155,7 @@ class Forgetting(ModalScreen[bool], Sheet[bool], inherit_bindings=False):
             self.state = "working"
             source = self.sources[self.query_one(Answers).cursor]
             said = ["Its rows are deleted, then the studio's file is written anew without them."]
-            self._show(f"Forgetting {source.name}", said, "")
+            self._show(f"Forgetting {source_name(source.name)}", said, "")
             self.run_worker(self._forget(source))
 
     def action_close(self) -> None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
 
 from tui.safe_text import safe_line
-from tui.widgets.cells import fit, number, right, short_date
+from tui.widgets.cells import fit, number, right, short_date, source_name
 from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow, Hit
-
-LEAST = 6
-"""Cells below which a cut word says nothing."""
 
 
 class ConversationList(LineList):
@@ -29,12 +25,14 @@ class ConversationList(LineList):
         self.conversations: Sequence[ConversationRow] = ()
         self.open_id: int | None = None
         self.titles: Counter[str] = Counter()
+        self.figures = 0
 
     def list(self, conversations: Sequence[ConversationRow]) -> None:
         """Show these, with the bar where it was."""
         current = self.current
         self.conversations = conversations
         self.titles = Counter(row.title.casefold() for row in conversations)
+        self.figures = len(number(max((row.messages for row in conversations), default=0))) + 1
         place = next((at for at, row in enumerate(conversations) if current and row.id == current.id), 0)
         self.show(len(conversations), place)
 
@@ -48,24 +46,24 @@ class ConversationList(LineList):
 
     def row(self, index: int, width: int) -> Content:
         row = self.conversations[index]
-        room = width - 3 - 7 - 10
+        room = width - 3 - self.figures - 10
         aside = f" ({len(row.people)})" if row.kind == "group" else ""
         aside += " left out" if row.left_out else f" {len(row.without)} out" if row.without else ""
-        more = f" {safe_line(row.section)}" if row.section not in ("", "inbox") else ""
-        if self.titles[row.title.casefold()] > 1:
-            more += f" · {safe_line(row.source)}"
         title = fit(safe_line(row.title) or "(no title)", max(8, room - len(aside))).rstrip()
-        # Where a conversation lies, and where it is from, give way to its name.
-        left_over = room - cell_len(title) - len(aside)
-        aside += fit(more, left_over).rstrip() if left_over >= min(LEAST, len(more)) else ""
+        # Where it is from, if another one is called the same, and where it lies give way to its name.
+        more = [source_name(row.source)] if self.titles[row.title.casefold()] > 1 else []
+        more += [safe_line(row.section)] if row.section not in ("", "inbox") else []
+        for one in more:
+            if cell_len(title) + cell_len(aside) + cell_len(one) + 3 <= room:
+                aside += f" · {one}"
         left = Content.assemble(
             (" ▸ " if row.id == self.open_id else "   "),
             title,
             (aside, "$muted"),
         )
         end = Content.assemble(
-            right(number(row.messages), 7),
-            (right(short_date(row.last, datetime.now().astimezone()), 9), "$muted"),
+            right(number(row.messages), self.figures),
+            (right(short_date(row.last), 9), "$muted"),
             " ",
         )
         return left.pad_right(max(0, width - end.cell_length - left.cell_length)) + end
@@ -92,7 +90,7 @@ class HitList(LineList):
 
     def rows_of(self, index: int, width: int) -> Sequence[Content]:
         hit = self.hits[index]
-        date = right(short_date(hit.message.time, datetime.now().astimezone()), 8)
+        date = right(short_date(hit.message.time), 8)
         where = fit(safe_line(hit.title), width - 12)
         sender = fit(safe_line(hit.message.sender), min(16, width // 3)).rstrip() + ": "
         snippet = Content.assemble(

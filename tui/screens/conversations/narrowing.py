@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tui.widgets.cells import local, plural
+from tui.widgets.cells import local, plural, source_name
 
 if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow
@@ -38,7 +38,7 @@ def _lengths(row: ConversationRow) -> list[int]:
 
 
 FIELDS = (
-    Field("source", "all sources", lambda row: (row.source,)),
+    Field("source", "all sources", lambda row: (row.source,), lambda name: source_name(str(name))),
     Field("with", "all people", lambda row: row.people, lambda name: f"with {name}"),
     Field(
         "kind",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -20,27 +18,20 @@ from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
 from tui.screens.conversations import asking
+from tui.screens.conversations.details import Details, details
 from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import Narrowed, keeps, words
+from tui.screens.conversations.search import SYNTAX, Search, marks
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
-from tui.widgets.bubbles import Marks
 from tui.widgets.cells import day, fit, number, plural
 from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
+from tui.widgets.page import Page
 from tui.widgets.transcript import Load, Transcript
 
 if TYPE_CHECKING:
-    from engine.archive.rows import ConversationRow, Counts, Hit, MessageRow, PersonRow
-
-PAUSE = 0.12
-"""Seconds after the last letter before a search starts."""
-
-REST = 0.4
-"""Seconds after a search before its first hit is shown in its place."""
-
-
-SYNTAX = '"a phrase"  begin*  from: in: before: after:'
+    from engine.archive.rows import ConversationRow, Counts, MessageRow, PersonRow
 
 
 class ConversationsPane(Pane):
@@ -50,11 +41,9 @@ class ConversationsPane(Pane):
     BINDINGS = bindings("conversations")
     DEFAULT_CSS = """
     ConversationsPane {
-        #find { height: 1; }
-        #slash { width: 3; color: $muted; }
         #welcome { display: none; width: 1fr; height: 1fr; content-align: center middle; }
         &.-empty #welcome { display: block; }
-        &.-empty .list, &.-empty .detail { display: none; }
+        &.-empty .list, &.-empty .detail, &.-empty .inspector { display: none; }
     }
     """
 
@@ -66,18 +55,6 @@ class ConversationsPane(Pane):
         counts: Counts
         ai: PersonRow | None
         edition: int
-
-    @dataclass
-    class Found(Message):
-        """What a search found. ranked: the best first; otherwise only what was found soonest."""
-
-        text: str
-        hits: Sequence[Hit]
-        ranked: bool = True
-        problem: str = ""
-
-    class Rested(Message):
-        """Nothing was typed for a while after a search."""
 
     @dataclass
     class Show(Message):
@@ -114,12 +91,11 @@ class ConversationsPane(Pane):
         self._open_first = False
         self._edition = -1
         self._before: tuple[ConversationRow, int] | None = None
+        self._seen: int | None = None
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
-            with Horizontal(id="find"):
-                yield Static(" / ", id="slash")
-                yield Field(placeholder="find", classes="field", id="text")
+            yield Search(id="find")
             yield Static("", classes="line", id="narrowed")
             yield Static("", classes="gap")
             yield ConversationList()
@@ -132,6 +108,8 @@ class ConversationsPane(Pane):
             yield Static("", classes="gap")
             yield Transcript()
             yield Static("", classes="line", id="place")
+        with Vertical(classes="inspector"):
+            yield Page(id="message")
         yield Static(Content.assemble(*((keyed(text, self), style) for text, style in WELCOME)), id="welcome")
 
     def arrive(self) -> None:
@@ -158,17 +136,6 @@ class ConversationsPane(Pane):
         rows = await reading.conversations(studio)
         counts, ai = await reading.counts(studio), await people.ai(studio)
         self.post_message(self.Loaded(rows, counts, ai, edition))
-
-    async def _search(self, text: str) -> None:
-        """The first hits at once; the best ones as soon as all were looked at."""
-        studio = await self.studio_app.studio()
-        from engine.archive import query, searching
-
-        problem = next(iter(query.parse(text, datetime.now()).problems), "")
-        first = await searching.first_hits(studio, text)
-        if len(first) == searching.LIMIT:
-            self.post_message(self.Found(text, first, ranked=False))
-        self.post_message(self.Found(text, await searching.search(studio, text), problem=problem))
 
     async def _go_to_message(self, conversation: int, message: int, found: str = "") -> None:
         studio = await self.studio_app.studio()
@@ -224,13 +191,14 @@ class ConversationsPane(Pane):
         self.set_class(not event.conversations, "-empty")
         self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
         self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
+        self._show_details()
         self._list()
         self.refresh_bindings()
         if self._open_first:
             self._open_first = False
             self.open_detail()
 
-    def on_conversations_pane_found(self, event: Found) -> None:
+    def on_search_found(self, event: Search.Found) -> None:
         if event.text != self.query_one(Field).value.strip():
             return
         listed = self.query_one(HitList)
@@ -240,9 +208,11 @@ class ConversationsPane(Pane):
         self.refresh_bindings()
         many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
         many = event.problem or (many if event.ranked else f"{many}, ranking them")
+        if listed.hits and self.query_one(Field).has_focus:
+            many += keyed(" · {field.submit} goes to them", self)
         self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
 
-    def on_conversations_pane_rested(self) -> None:
+    def on_search_rested(self) -> None:
         if not self.has_class("-narrow"):
             self._show_hit()
 
@@ -251,8 +221,8 @@ class ConversationsPane(Pane):
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
         times = (row.first, row.last) if row.first is not None and row.last is not None else None
-        pages, marks = self._pages(row), _marks(event.found)
-        self.query_one(Transcript).open(row.messages, pages, event.at, marks, times)
+        pages, found = self._pages(row), marks(event.found)
+        self.query_one(Transcript).open(row.messages, pages, event.at, found, times)
         self.refresh_bindings()
 
     def on_conversations_pane_asked(self, event: Asked) -> None:
@@ -290,6 +260,8 @@ class ConversationsPane(Pane):
             return self._meant is not None
         if action == "date":
             return self.shown is not None
+        if action == "details":
+            return self.query_one(Transcript).has_focus and not self.has_class("-three")
         if action == "back" and (self.searching or self.narrowed or self.query_one(Field).has_focus):
             return True
         if action == "hit":
@@ -302,7 +274,8 @@ class ConversationsPane(Pane):
 
     def action_hit(self, step: int) -> None:
         hits = self.query_one(HitList)
-        hits.action_move(step)
+        if hits.current is not None and hits.current.message.id == self._seen:
+            hits.action_move(step)
         self._show_hit()
         if self.has_class("-narrow"):
             self.open_detail()
@@ -320,6 +293,10 @@ class ConversationsPane(Pane):
         if row is not None:
             here = message.time if message is not None else None
             asking.day(self.app, here, lambda time: self.work("show", self._go_to_day, row, time))
+
+    def action_details(self) -> None:
+        if self._message is not None:
+            self.app.push_screen(Details(*self._message))
 
     def action_order(self) -> None:
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
@@ -390,17 +367,9 @@ class ConversationsPane(Pane):
         if self._before is None and self.shown is not None:
             self._before = (self.shown, self.query_one(Transcript).cursor)
         self._show_hits(True)
+        self._seen = None
         self.refresh_bindings()
-        self.workers.cancel_group(self, "search")
-        self.work("search", self._after_pause, text)
-
-    async def _after_pause(self, text: str) -> None:
-        from asyncio import sleep
-
-        await sleep(PAUSE)
-        await self._search(text)
-        await sleep(REST)
-        self.post_message(self.Rested())
+        self.query_one(Search).begin(text)
 
     def on_input_submitted(self) -> None:
         if self.searching:
@@ -413,7 +382,7 @@ class ConversationsPane(Pane):
             if not keep_focus:
                 self.set_focus(self.query_one(ConversationList))
             return
-        self.workers.cancel_group(self, "search")
+        self.query_one(Search).stop()
         self._show_hits(False)
         with self.prevent(Input.Changed):
             self.query_one(Field).value = ""
@@ -436,6 +405,7 @@ class ConversationsPane(Pane):
     def _show_hit(self) -> None:
         hit = self.query_one(HitList).current
         if hit is not None:
+            self._seen = hit.message.id
             text = self.query_one(Field).value
             self.work("show", self._go_to_message, hit.message.conversation, hit.message.id, text)
 
@@ -464,6 +434,21 @@ class ConversationsPane(Pane):
         when = f"   {day(message.time)}" if message else ""
         text = f"{number(index + 1)} of {number(total)}{when}"
         self.query_one("#place", Static).update(Content(text), layout=False)
+        self._show_details()
+
+    def _show_details(self) -> None:
+        """The message under the bar, where there is a third column."""
+        about, page = self._message, self.query_one("#message", Page)
+        if about is not None and self.has_class("-three"):
+            page.show(lambda width: details(*about, width))
+
+    @property
+    def _message(self) -> tuple[MessageRow, ConversationRow, int | None] | None:
+        """The message under the transcript's bar, its conversation, and who the AI sender is."""
+        message = self.query_one(Transcript).message
+        if message is None or self.shown is None:
+            return None
+        return message, self.shown, self.ai.id if self.ai else None
 
     @property
     def _meant(self) -> ConversationRow | None:
@@ -494,18 +479,9 @@ class ConversationsPane(Pane):
         back = keyed("{pane.back}", self)
         narrowed = f"{fit(safe_line(words(self.narrowed)), 21).rstrip()} · {back} shows everything"
         if not self.narrowed:
-            narrowed = f"all sources · all people · {self.order}"
+            narrowed = f"everything · {self.order}"
         self.query_one("#narrowed", Static).update(content(narrowed), layout=False)
         many = plural(len(rows), "conversation")
         if len(rows) < len(self.everything):
             many += f" of {number(len(self.everything))}"
         self.query_one("#many", Static).update(content(many), layout=False)
-
-
-def _marks(found: str) -> Marks | None:
-    """Where a line holds what was searched for."""
-    if not found:
-        return None
-    from engine.archive import query
-
-    return partial(query.marks, query.parse(found, datetime.now()).terms)

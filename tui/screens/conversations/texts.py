@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui.safe_text import safe_line
-from tui.widgets.cells import month, plural
+from tui.widgets.cells import month, plural, source_name
 
 if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow
@@ -19,9 +19,9 @@ WELCOME: tuple[tuple[str, str], ...] = (
     ("Nothing here yet.\n\n", ""),
     ("{conversations.import}", "bold"),
     ("   import an export\n\n", ""),
-    ("    Messenger   Accounts Center, Download your information, format JSON;\n", "$muted"),
-    ("                then the zips, or the folder they unpack to\n", "$muted"),
-    ("    iMessage    ~/Library/Messages/chat.db, or a copy of it\n\n", "$muted"),
+    ("    Messenger,   Accounts Center, Download your information, format JSON;\n", "$muted"),
+    ("    Instagram    then the zips, or the folder they unpack to\n", "$muted"),
+    ("    iMessage     ~/Library/Messages/chat.db, or a copy of it\n\n", "$muted"),
     ("{conversations.sample}", "bold"),
     ("   look around with the sample first: invented people, nothing of yours", ""),
 )
@@ -43,7 +43,7 @@ class TitleLine(Widget):
 def title(row: ConversationRow, width: int) -> Content:
     """`Hare · iMessage · 1,204 messages · Mar 2021 - Aug 2023`; what does not fit is left out whole."""
     since, until = month(row.first), month(row.last)
-    parts = [safe_line(row.source), plural(row.messages, "message")]
+    parts = [source_name(row.source), plural(row.messages, "message")]
     parts += [f"{len(row.people)} people"] if row.kind == "group" else []
     parts += ["left out"] if row.left_out else []
     parts += [f"without {safe_line(', '.join(name for _, name in row.without))}"] if row.without else []

@@ -21,7 +21,7 @@ from tui.screens.senders import changes
 from tui.screens.senders.preview import Preview, PreviewView, preview
 from tui.screens.senders.question import SamePerson
 from tui.screens.senders.table import ORDERS, Heading, People
-from tui.widgets.cells import month, number, plural
+from tui.widgets.cells import month, number, plural, source_name
 from tui.widgets.choose import Choose
 from tui.widgets.field import Field
 
@@ -35,7 +35,10 @@ Change = Callable[["Studio"], Awaitable[changes.Undo]]
 REST = 0.3
 """Seconds that the bar must rest before the preview follows it."""
 
-NOBODY = "Nobody has written anything yet.\n\nGo to {app.pane-1} and import an export, or load the sample."
+NOBODY = """\
+Nobody has written anything yet.
+
+[{app.pane-1}]  Conversations, and there [{conversations.import}] imports an export."""
 
 UNKNOWN = "Nobody is called that.\n{pane.back} shows everybody."
 
@@ -49,14 +52,14 @@ class SendersPane(Pane):
     SendersPane {
         .list { width: 5fr; }
         .detail { width: 4fr; }
-        &.-three .list { width: 94; }
+        &.-three .list { width: 60%; }
         &.-narrow .list { width: 1fr; }
         #find { height: 1; display: none; }
         #slash { width: 3; color: $muted; }
         &.-finding #find { display: block; }
         #about { height: 2; color: $muted; padding: 0 3; text-wrap: nowrap; text-overflow: ellipsis; }
         #many { text-wrap: nowrap; text-overflow: ellipsis; }
-        #nobody { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
+        #nobody { display: none; width: 1fr; height: 1fr; content-align: center middle; }
         &.-empty #nobody { display: block; }
         &.-empty .list, &.-empty .detail { display: none; }
     }
@@ -138,7 +141,7 @@ class SendersPane(Pane):
     async def _take_back(self, said: str, undo: changes.Undo) -> None:
         await undo(await self.studio_app.studio())
         self.studio_app.touched()
-        self.post_message(self.Changed(f"Taken back: {said}", None, None))
+        self.post_message(self.Changed(f"Took back that {said.replace('You are', 'you are', 1)}", None, None))
 
     async def _look(self, pause: float) -> None:
         await asyncio.sleep(pause)
@@ -246,7 +249,7 @@ class SendersPane(Pane):
         if person is not None:
             sample = safe_line(person.sample).strip()
             parts = [f"also {', '.join(person.aliases)}"] if person.aliases else []
-            parts += [" ".join(person.sources)]
+            parts += [", ".join(map(source_name, person.sources))]
             since, until = month(person.first), month(person.last)
             parts += [since if since == until else f"{since} - {until}"]
             said = f"“{sample}”" if sample else "(nothing in words)"
@@ -320,7 +323,7 @@ class SendersPane(Pane):
 
     def action_me(self) -> None:
         person = self._person
-        said = f"You are {person.name} in {' and '.join(person.sources)}."
+        said = f"You are {person.name} in {' and '.join(map(source_name, person.sources))}."
         self._do(lambda studio: changes.be_me(studio, person), said, person.id)
 
     def action_leave_out_there(self) -> None:

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui.safe_text import safe_line
-from tui.widgets.cells import fit
+from tui.widgets.cells import fit, source_name
 
 if TYPE_CHECKING:
     from engine.archive.rows import PersonRow
@@ -54,7 +54,7 @@ class SamePerson(Widget):
 
 
 def _named(person: PersonRow) -> str:
-    return f"{shortened(safe_line(person.name))} ({safe_line(' '.join(person.sources))})"
+    return f"{shortened(safe_line(person.name))} ({', '.join(map(source_name, person.sources))})"
 
 
 def shortened(name: str) -> str:

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui.safe_text import safe_line
-from tui.widgets.cells import fit, month, number, right
+from tui.widgets.cells import fit, month, number, right, source_name
 from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class People(LineList):
             number(person.messages),
             f"{person.words / person.messages:.1f} ø" if person.words and person.messages else "",
             share(person.messages, self.messages),
-            " ".join(safe_line(source) for source in person.sources),
+            _sources(person.sources),
             month(person.first),
             month(person.last),
             role(person),
@@ -96,6 +96,11 @@ class People(LineList):
         if ai:
             return Content.assemble(left, count, (middle, "$muted"), (last, style))
         return Content.assemble(left, count, (middle + last, "$muted"))
+
+
+def _sources(names: Sequence[str]) -> str:
+    """`Messenger`, `Messenger +1`; the line under the table has all of them."""
+    return " +".join([source_name(name) for name in names[:1]] + [str(len(names) - 1)] * (len(names) > 1))
 
 
 def role(person: PersonRow) -> str:

@@ -44,7 +44,7 @@ class TrainingPane(Pane):
     DEFAULT_CSS = """
     TrainingPane {
         .list { width: 46; }
-        &.-three .list { width: 72; }
+        &.-three .list { width: 64; }
         #headline, #now, #losses { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #losses { margin: 1 0 0 0; }
         LossChart { height: 1fr; max-height: 20; min-height: 8; margin: 0 1 1 0; }

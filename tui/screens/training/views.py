@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -79,7 +78,7 @@ class JobList(LineList):
 
     def row(self, index: int, width: int) -> Content:
         job = self.jobs[index]
-        began = short_date(job.created_at, datetime.now().astimezone())
+        began = short_date(job.created_at)
         ends = _columns(width, safe_line(job.base_model), (job.dataset or "")[:4], began, status_of(job))
         name = fit(name_of(job), max(6, width - 3 - sum(len(text) for text in ends)))
         strong = "$foreground" if job.status in ("running", "succeeded") else "$muted"
