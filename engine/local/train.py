@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 # Numerical libraries read this when they are loaded. One core stays free for the person's screen.
@@ -35,7 +36,7 @@ from engine.local.trainers import (
     Settings,
     Step,
     Validation,
-    trainers,
+    trainer_for,
 )
 
 # A process that nobody waits for any more may finish its step for this long.
@@ -82,7 +83,7 @@ def _train(folder: Path, stop: threading.Event) -> Result:
     job = disk.read_record(folder / "job.json", Job)
     if job is None:
         raise StudioError("The job's record cannot be read.")
-    trainer = trainers().get(job.model)
+    trainer = trainer_for(job.model, job.settings)
     if trainer is None:
         raise StudioError(f"The base model '{job.model}' is not installed here any more.")
     out = private(folder.parent.parent / "models" / job.hash)
@@ -95,10 +96,12 @@ def _train(folder: Path, stop: threading.Event) -> Result:
         disk.write_record(folder / "plan.json", plan)
     journal = _Writer(job, folder, out)
     progress = trainer.train(training, validation, plan, out, resume)
-    for item in progress:
-        journal.write(item)
-        if stop.is_set():
-            return Result("stopped")
+    with closing(progress):
+        for item in progress:
+            if item is not None:
+                journal.write(item)
+            if stop.is_set():
+                return Result("stopped")
     epochs = plan.n_epochs if isinstance(plan.n_epochs, int) else 1
     return Result("succeeded", trained_tokens=round(_tokens(training) * epochs * journal.done))
 
