@@ -31,6 +31,7 @@ from engine.local.records import (
 )
 from engine.local.trainers import (
     Checkpoint,
+    Died,
     Example,
     Note,
     Settings,
@@ -62,6 +63,12 @@ def main(folder: Path) -> int:
         lock.flush()
         try:
             result = _train(folder, stop)
+        except Died as died:
+            # As if it had happened to this process: the server resumes the job, once.
+            (status,) = died.args
+            if status < 0:
+                os.kill(os.getpid(), -status)
+            return int(status)
         except StudioError as error:
             result = Result("failed", error=JobError("training_failed", str(error)))
         except MemoryError:

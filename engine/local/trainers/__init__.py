@@ -135,6 +135,10 @@ class Model(Protocol):
         ...
 
 
+class Died(Exception):  # noqa: N818 - it is what happened, nobody made an error
+    """A process that trains was killed, or ended without a word. Takes its exit status."""
+
+
 class Adapter(msgspec.Struct, frozen=True):
     """`understudy.json` beside an adapter in PEFT format: what it was trained on, with what.
 
@@ -200,6 +204,7 @@ def trainer_for(model: str, settings: Settings | None = None) -> Trainer | None:
         return Mlx(model)
     from engine.local.trainers.lora import Lora
 
+    bases.check(model)
     return Lora(model)
 
 

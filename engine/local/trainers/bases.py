@@ -13,6 +13,9 @@ from typing import Any
 
 import msgspec
 
+from engine.errors import StudioError
+
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -49,6 +52,36 @@ def folder(model: str) -> Path | None:
         return None
     found = cached / "snapshots" / commit
     return found if _whole(found) else None
+
+
+def check(model: str) -> None:
+    """Raise StudioError where that model cannot be trained here, as far as a glance tells."""
+    missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise StudioError(
+            f"Training '{model}' needs libraries that are not installed ({', '.join(missing)}).",
+            "Install them with: pip install 'understudy[lora]'",
+        )
+    path = folder(model)
+    if path is None:
+        if offline():
+            raise StudioError(
+                f"The model '{model}' is not on this machine, and HF_HUB_OFFLINE forbids to download it.",
+                f"Unset it, or run `hf download {model}` where there is a network.",
+            )
+    elif not has_template(path):
+        raise no_template(path)
+    elif not weight_files(path):
+        raise StudioError(
+            f"There are no weights in {path}.", "Choose a model that is kept as safetensors files."
+        )
+
+
+def no_template(path: Path) -> StudioError:
+    return StudioError(
+        f"The model in {path} has no chat template, so it is no chat model.",
+        "Choose its instruct or chat variant.",
+    )
 
 
 def on_disk() -> list[str]:

@@ -1,0 +1,451 @@
+"""What a training process of `lora` does: examine, load, train with trl's SFTTrainer, keep what was learned.
+
+Tokens and labels are ours (see `labels`), the training loop, its checkpoints and their resumption are the
+libraries'.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+import transformers
+
+from engine.errors import DataError, StudioError
+from engine.local import disk
+from engine.local.trainers import (
+    Adapter,
+    Checkpoint,
+    Example,
+    Note,
+    Step,
+    Validation,
+    bases,
+    chat_template,
+    labels,
+    memory,
+    weights,
+)
+from engine.local.trainers.lora import LENGTH, Data, Run, Said
+
+Tell = Callable[[Said], None]
+
+# Long epochs are not lost: the state is saved at least this often.
+SAVE_SECONDS = float(os.environ.get("UNDERSTUDY_SAVE_SECONDS", "300"))
+# Longer trainings report every so many steps, so that a job's events stay readable.
+REPORTS = 2000
+WARMUP = 0.05
+_COMPLETE = "complete.json"
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+class Saved(msgspec.Struct):
+    """Beside a state that was saved whole: what our own figures stand at.
+
+    best: the step and loss of the checkpoint that validated best. report: loss, accuracy and number of the
+    steps of this epoch so far.
+    """
+
+    best_step: int = 0
+    best_loss: float = math.inf
+    loss: float = 0.0
+    accuracy: float = 0.0
+    steps: int = 0
+
+
+def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) -> None:
+    """Train from the state last saved, or from the start. Returns when done or asked to stop."""
+    settings, path = run.settings, Path(run.path)
+    lora = settings.lora
+    config = bases.read_json(path / "config.json")
+    all_tensors = weights.tensors(path)
+    adapted = weights.adapted(all_tensors, lora)
+    tokenizer = _tokenizer(path)
+    length = _length(lora.max_length, config, tokenizer)
+    held = data.validation or data.training[-max(1, len(data.training) // 10) :]
+    learned = data.training if data.validation else data.training[: -len(held)]
+    training = _encode(tokenizer, learned, length, "training", tell)
+    validation = _encode(tokenizer, held, length, "validation", tell)
+    if stop.is_set():
+        return
+    first = not any(state.glob(f"checkpoint-*/{_COMPLETE}"))
+    if first and not data.validation:
+        tell(Note(f"No validation file: the last {len(held):,} examples are held out for validation"))
+    if first and (note := _differs(tokenizer, learned)):
+        tell(note)
+
+    device = _device()
+    quantised = _quantised(lora.quantise, device)
+    width = 4 if device == "cpu" else 2
+    embedding = sum(tensor.size for name, tensor in all_tensors.items() if "embed" in name)
+    need = memory.need(
+        config,
+        sum(tensor.size for tensor in all_tensors.values()),
+        embedding,
+        sum(lora.rank * sum(tensor.shape) for tensor in adapted),
+        weights.trained_whole(all_tensors, lora),
+        device=device,
+        width=width,
+        quantised=quantised,
+    )
+    longest = max(len(example.ids) for example in (*training, *validation))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    batch = -(-int(settings.batch_size) // world)
+    way = memory.way(need, _free(device), batch, longest)
+    if first:
+        tell(
+            Note(
+                f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
+                f"on {_where(device, world)}{', in 4 bits' if quantised else ''}: "
+                f"about {way.bytes / 1e9:.1f} GB of memory"
+            )
+        )
+
+    import datasets
+    import peft
+    import trl
+
+    class Trainer(trl.SFTTrainer):  # type: ignore[misc]
+        """Keeps the validation set's loss and accuracy as means over its tokens, not over its batches."""
+
+        def held(self) -> tuple[float, float]:
+            loss, right, tokens = self._sums
+            return loss / tokens, right / tokens
+
+        def evaluate(self, *args: Any, **options: Any) -> Any:
+            self._sums = [0.0, 0.0, 0.0]
+            return super().evaluate(*args, **options)
+
+        def prediction_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+            found = super().prediction_step(model, inputs, *args, **options)
+            count = (inputs["labels"][:, 1:] != labels.IGNORED).sum().to(found[0].device)
+            both = torch.stack([found[0].detach().float() * count, count.float()])
+            loss, tokens = self.accelerator.gather(both).view(-1, 2).sum(0).tolist()
+            right = self._metrics["eval"]["mean_token_accuracy"][-1] * tokens
+            self._sums = [a + b for a, b in zip(self._sums, (loss, right, tokens), strict=True)]
+            return found
+
+    datasets.disable_progress_bars()
+    transformers.set_seed(settings.seed)  # the adapter is drawn before the trainer sets it
+    model = _model(path, device, quantised)
+    steps = math.ceil(math.ceil(len(training) / world / way.at_once) / (batch // way.at_once))
+    journal = _journal(run, state, steps, stop, tell)
+    trainer = Trainer(
+        model=model,
+        args=trl.SFTConfig(
+            output_dir=str(state),
+            num_train_epochs=int(settings.n_epochs),
+            per_device_train_batch_size=way.at_once,
+            per_device_eval_batch_size=way.at_once,
+            gradient_accumulation_steps=batch // way.at_once,
+            learning_rate=float(lora.learning_rate) * float(settings.learning_rate_multiplier),
+            lr_scheduler_type="cosine",
+            warmup_steps=math.ceil(WARMUP * steps * int(settings.n_epochs)),
+            weight_decay=0.0,
+            logging_steps=max(1, steps * int(settings.n_epochs) // REPORTS),
+            logging_nan_inf_filter=False,
+            eval_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=settings.seed,
+            data_seed=settings.seed,
+            use_cpu=device == "cpu",
+            ddp_backend="gloo" if device == "cpu" and world > 1 else None,
+            bf16=device == "cuda" and model.dtype == torch.bfloat16,
+            fp16=device == "cuda" and model.dtype == torch.float16,
+            gradient_checkpointing=way.again,
+            dataloader_pin_memory=device == "cuda",
+            remove_unused_columns=False,
+            max_length=None,
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=_dataset(training),
+        eval_dataset=_dataset(validation),
+        processing_class=tokenizer,
+        peft_config=peft.LoraConfig(
+            task_type="CAUSAL_LM",
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=_targets(lora.target_modules),
+            modules_to_save=list(lora.modules_to_save) or None,
+        ),
+        callbacks=[journal],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    journal.trainer = trainer
+    saved = _last_saved(state)
+    if saved:
+        journal.saved = msgspec.json.decode((saved / _COMPLETE).read_bytes(), type=Saved)
+    trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    if not journal.stopped and trainer.is_world_process_zero():
+        _keep_best(Path(run.out), journal.saved, steps, tell)
+
+
+def _tokenizer(path: Path) -> Any:
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
+    except Exception as error:
+        raise StudioError(
+            f"The tokenizer in {path} cannot be loaded ({type(error).__name__}).",
+            "Choose another base model.",
+        ) from error
+    if not tokenizer.chat_template:
+        raise bases.no_template(path)
+    if not tokenizer.is_fast:
+        raise StudioError(
+            f"The model in {path} has no fast tokenizer, so its replies cannot be found in the tokens.",
+            "Choose a model with a tokenizer.json.",
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _length(asked: int | str, config: dict[str, Any], tokenizer: Any) -> int:
+    text = config.get("text_config", config)
+    most = min(int(text.get("max_position_embeddings") or 2**31), int(tokenizer.model_max_length))
+    return min(most, LENGTH if isinstance(asked, str) else asked)
+
+
+def _encode(
+    tokenizer: Any, examples: list[Example], length: int, name: str, tell: Tell
+) -> list[labels.Tokens]:
+    encoded = labels.encode(tokenizer, examples, length)
+    for note in encoded.notes(name, length):
+        tell(note)
+    if not encoded.examples:
+        reason = max(encoded.left_out, key=encoded.left_out.__getitem__, default="there are none")
+        raise DataError(
+            f"No {name} example can be used: {reason}.", "Choose another base model, or other examples."
+        )
+    return encoded.examples
+
+
+def _differs(tokenizer: Any, examples: list[Example]) -> Note | None:
+    """A word of warning where the model is asked for a reply in another way than it sees one in training."""
+    for example in examples:
+        if example.messages[-1].role == "assistant":
+            try:
+                whole = chat_template.rendered(tokenizer, example.messages)
+                asked = chat_template.prompt(tokenizer, example.messages[:-1])
+            except DataError:
+                continue
+            if whole.text[: whole.spans[-1][0]] != asked:
+                return Note(
+                    "The model's chat template asks for a reply in another way than it writes one down; "
+                    "the model may begin its replies with thoughts",
+                    "warn",
+                )
+            return None
+    return None
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _quantised(asked: str, device: str) -> bool:
+    able = device == "cuda" and importlib.util.find_spec("bitsandbytes") is not None
+    if asked == "4bit" and not able:
+        raise StudioError(
+            "A base model in 4 bits needs a CUDA device and bitsandbytes, and one of them is not here.",
+            'Set quantise to "none" or "auto".',
+        )
+    return able and asked != "none"
+
+
+def _free(device: str) -> float:
+    if device == "cuda":
+        return float(torch.cuda.mem_get_info(_local())[0])
+    return memory.free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _local() -> int:
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def _where(device: str, world: int) -> str:
+    name = torch.cuda.get_device_name(_local()) if device == "cuda" else "the CPU"
+    return name if world == 1 else f"{name}, in {world} processes"
+
+
+def _model(path: Path, device: str, quantised: bool) -> Any:
+    dtype = torch.float32
+    if device == "cuda":
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    options: dict[str, Any] = {}
+    if quantised:
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        options["device_map"] = {"": _local()}
+    try:
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, use_safetensors=True, **options
+        )
+    except (ValueError, OSError, KeyError) as error:
+        raise StudioError(
+            f"The model in {path} cannot be loaded ({type(error).__name__}).",
+            "Choose a model that this version of transformers knows without code of its own.",
+        ) from error
+
+
+def _targets(asked: str | tuple[str, ...]) -> str | list[str]:
+    if isinstance(asked, str):
+        return asked if asked == "all-linear" else [asked]
+    return "all-linear" if asked == ("all-linear",) else list(asked)
+
+
+def _dataset(examples: list[labels.Tokens]) -> Any:
+    import datasets
+
+    return datasets.Dataset.from_dict(
+        {
+            "input_ids": [example.ids for example in examples],
+            "labels": [example.labels for example in examples],
+        }
+    )
+
+
+def _last_saved(state: Path) -> Path | None:
+    """The newest state that was saved whole."""
+    found = [path.parent for path in state.glob(f"checkpoint-*/{_COMPLETE}")]
+    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell: Tell) -> Any:
+    """The callback that reports, decides when to save and to stop, and keeps each epoch's adapter."""
+
+    class Journal(transformers.TrainerCallback):  # type: ignore[misc]
+        trainer: Any = None
+        saved = Saved()
+        stopped = False
+        last_save = time.monotonic()
+        valid: tuple[float, float] | None = None
+
+        def on_step_end(self, args: Any, at: Any, control: Any, **_: Any) -> None:
+            wants_stop, wants_save = self._agreed(
+                stop.is_set(), time.monotonic() - self.last_save > SAVE_SECONDS
+            )
+            if at.global_step % per_epoch == 0:
+                return  # the epoch's end saves, and comes now
+            control.should_save = wants_stop or wants_save
+            if wants_stop:
+                control.should_training_stop = self.stopped = True
+
+        def on_epoch_end(self, args: Any, at: Any, control: Any, **_: Any) -> None:
+            if not self.stopped:
+                control.should_evaluate = control.should_save = True
+
+        def on_log(self, args: Any, at: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+            if "loss" not in logs:
+                return
+            loss, accuracy = logs["loss"], logs["mean_token_accuracy"]
+            if not math.isfinite(loss):
+                raise StudioError(
+                    f"The loss is no number any more at step {at.global_step}.",
+                    "Train with a smaller learning_rate_multiplier.",
+                )
+            self.saved.loss += loss
+            self.saved.accuracy += accuracy
+            self.saved.steps += 1
+            epoch = (at.global_step - 1) // per_epoch + 1
+            tell(Step(at.global_step, at.max_steps, epoch, loss, accuracy))
+
+        def on_evaluate(self, args: Any, at: Any, control: Any, **_: Any) -> None:
+            loss, accuracy = self.valid = self.trainer.held()
+            tell(Validation(at.global_step, at.global_step // per_epoch, loss, accuracy))
+
+        def on_save(self, args: Any, at: Any, control: Any, **_: Any) -> None:
+            self.last_save = time.monotonic()
+            if torch.distributed.is_initialized():
+                torch.distributed.barrier()
+            whole = state / f"checkpoint-{at.global_step}"
+            if self.valid:
+                self._keep(whole, at.global_step)
+            if at.is_world_process_zero:
+                for path in whole.iterdir():
+                    _flush(path)
+                disk.write_record(whole / _COMPLETE, self.saved)
+                for other in state.glob("checkpoint-*"):
+                    if other != whole:
+                        shutil.rmtree(other, ignore_errors=True)
+            # Asked to stop at the end of an epoch: it is saved now.
+            if self._agreed(stop.is_set(), False)[0] and at.global_step < at.max_steps:
+                control.should_training_stop = self.stopped = True
+
+        def _keep(self, whole: Path, step: int) -> None:
+            """What was saved at the end of an epoch is a checkpoint of the job's."""
+            assert self.valid
+            loss, accuracy = self.valid
+            self.valid = None
+            if loss < self.saved.best_loss:
+                self.saved.best_step, self.saved.best_loss = step, loss
+            count = max(1, self.saved.steps)
+            figures = self.saved.loss / count, self.saved.accuracy / count
+            self.saved.loss = self.saved.accuracy = self.saved.steps = 0
+            if self.trainer.is_world_process_zero():
+                folder = _checkpoint(Path(run.out), step)
+                _keep_adapter(whole, folder, run, self.trainer)
+                tell(Checkpoint(step, step // per_epoch, folder, *figures, loss, accuracy))
+
+        def _agreed(self, *wishes: bool) -> tuple[bool, ...]:
+            """Whether any process wishes it: all do the same at the same step."""
+            if not torch.distributed.is_initialized():
+                return wishes
+            flags = torch.tensor([float(wish) for wish in wishes], device=self.trainer.args.device)
+            torch.distributed.all_reduce(flags, op=torch.distributed.ReduceOp.MAX)
+            return tuple(bool(flag) for flag in flags.tolist())
+
+    return Journal()
+
+
+def _checkpoint(out: Path, step: int) -> Path:
+    return out / "checkpoints" / f"step-{step}"
+
+
+def _keep_adapter(source: Path, folder: Path, run: Run, trainer: Any) -> None:
+    """Copy an adapter to `folder`, whole or not at all, with the base model's name in it."""
+    partial = folder.with_name(f".{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700, parents=True)
+    config = bases.read_json(source / _ADAPTER_FILES[0])
+    config["base_model_name_or_path"] = run.base
+    disk.write(partial / _ADAPTER_FILES[0], msgspec.json.format(msgspec.json.encode(config), indent=2))
+    shutil.copyfile(source / _ADAPTER_FILES[1], partial / _ADAPTER_FILES[1])
+    _flush(partial / _ADAPTER_FILES[1])
+    quantised = bool(getattr(trainer.model, "is_loaded_in_4bit", False))
+    disk.write_record(partial / "understudy.json", Adapter(run.base, run.path, "lora", quantised))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _keep_best(out: Path, saved: Saved, per_epoch: int, tell: Tell) -> None:
+    """The checkpoint that validated best becomes the model."""
+    best = _checkpoint(out, saved.best_step)
+    for name in (*_ADAPTER_FILES, "understudy.json"):
+        disk.write(out / name, (best / name).read_bytes())
+    epoch = saved.best_step // per_epoch
+    tell(Note(f"Epoch {epoch} validated best and is kept (loss {saved.best_loss:.3f})"))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
