@@ -100,17 +100,13 @@ def _render(
     generation: bool = False,
 ) -> str:
     turns = [{"role": message.role, "content": content(at, message)} for at, message in enumerate(messages)]
-    try:
-        return _apply(tokenizer, turns, generation)
-    except Exception:  # noqa: BLE001 - whatever a foreign template raises
-        adapted = _without_system(turns)
-        if adapted != turns:
-            try:
-                return _apply(tokenizer, adapted, generation)
-            except Exception as again:  # noqa: BLE001
-                error = again
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"the model's chat template refuses the chat ({said})") from None
+    said = ""
+    for chat in (turns, _without_system(turns)):
+        try:
+            return _apply(tokenizer, chat, generation)
+        except Exception as error:  # noqa: BLE001 - whatever a foreign template raises
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+    raise DataError(f"the model's chat template refuses the chat ({said})")
 
 
 def _apply(tokenizer: Tokenizer, turns: list[Turn], generation: bool) -> str:

@@ -33,6 +33,7 @@ from engine.local.trainers import (
     Step,
     Validation,
     bases,
+    weights,
 )
 from engine.local.trainers.download import base_folder
 
@@ -121,6 +122,7 @@ class Lora:
         bases.check(self.name)
         path = yield from base_folder(self.name)
         bases.check(self.name)
+        weights.check(path, settings.lora)
         state = out / STATE
         if not resume:
             shutil.rmtree(state, ignore_errors=True)

@@ -22,15 +22,15 @@ from engine.local.trainers.lora import SIGN, Data, Failed, Run, Said
 
 FIRST = os.environ.get("RANK", "0") == "0"
 # The base model is on this disk by now: nothing here has a reason to use the network, or to tell anybody.
-_ENVIRONMENT = dict(
-    HF_HUB_OFFLINE="1",
-    HF_DATASETS_OFFLINE="1",
-    HF_HUB_DISABLE_TELEMETRY="1",
-    HF_HUB_DISABLE_PROGRESS_BARS="1",
-    DO_NOT_TRACK="1",
-    TRANSFORMERS_VERBOSITY="error",
-    TOKENIZERS_PARALLELISM="false",
-)
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DO_NOT_TRACK": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 # A process that nobody waits for any more may finish its step and save for this long.
 _PATIENCE = 20.0
 
@@ -47,6 +47,9 @@ def main(state: Path) -> int:
         with (state / "lock").open("a") as lock:
             if FIRST:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                lock.truncate(0)
+                lock.write(f"{os.getpid()}\n")
+                lock.flush()
             run = msgspec.json.decode((state / "run.json").read_bytes(), type=Run)
             data = msgspec.msgpack.decode((state / "data.msgpack").read_bytes(), type=Data)
             from engine.local.trainers.lora_training import train

@@ -40,7 +40,7 @@ from engine.local.trainers.lora import LENGTH, Data, Run, Said
 Tell = Callable[[Said], None]
 
 # Long epochs are not lost: the state is saved at least this often.
-SAVE_SECONDS = float(os.environ.get("UNDERSTUDY_SAVE_SECONDS", "300"))
+SAVE_SECONDS = 300.0
 # Longer trainings report every so many steps, so that a job's events stay readable.
 REPORTS = 2000
 WARMUP = 0.05
@@ -56,7 +56,7 @@ class Saved(msgspec.Struct):
     """
 
     best_step: int = 0
-    best_loss: float = math.inf
+    best_loss: float | None = None
     loss: float = 0.0
     accuracy: float = 0.0
     steps: int = 0
@@ -135,6 +135,7 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
             return found
 
     datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
     transformers.set_seed(settings.seed)  # the adapter is drawn before the trainer sets it
     model = _model(path, device, quantised)
     steps = math.ceil(math.ceil(len(training) / world / way.at_once) / (batch // way.at_once))
@@ -179,6 +180,7 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
             lora_dropout=lora.dropout,
             target_modules=_targets(lora.target_modules),
             modules_to_save=list(lora.modules_to_save) or None,
+            ensure_weight_tying=bool(lora.modules_to_save and config.get("tie_word_embeddings")),
         ),
         callbacks=[journal],
     )
@@ -393,7 +395,7 @@ def _journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell:
             assert self.valid
             loss, accuracy = self.valid
             self.valid = None
-            if loss < self.saved.best_loss:
+            if self.saved.best_loss is None or loss < self.saved.best_loss:
                 self.saved.best_step, self.saved.best_loss = step, loss
             count = max(1, self.saved.steps)
             figures = self.saved.loss / count, self.saved.accuracy / count

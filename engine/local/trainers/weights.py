@@ -10,6 +10,7 @@ import msgspec
 from engine.errors import StudioError
 from engine.local.trainers import LoraSettings, bases
 
+_HEADS = frozenset({"lm_head", "output", "wte", "wpe"})
 _MAX_HEADER = 100_000_000
 
 
@@ -42,6 +43,13 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     return found
 
 
+def check(folder: Path, lora: LoraSettings) -> None:
+    """Raise StudioError where what the settings name is not in the model."""
+    found = tensors(folder)
+    adapted(found, lora)
+    trained_whole(found, lora)
+
+
 def adapted(all_tensors: dict[str, Tensor], lora: LoraSettings) -> list[Tensor]:
     """The weights that get an adapter. Raises StudioError where a target module does not exist."""
     linear: dict[str, list[Tensor]] = {}
@@ -71,6 +79,3 @@ def trained_whole(all_tensors: dict[str, Tensor], lora: LoraSettings) -> int:
             raise StudioError(f"The model has no module '{module}' to save.", "Leave it out.")
         total += sum(sizes)
     return total
-
-
-_HEADS = frozenset({"lm_head", "output", "wte", "wpe"})
