@@ -214,7 +214,20 @@ def _heard(lines: list[bytes]) -> Iterator[Said]:
             sys.stderr.buffer.write(printed + b"\n")
             sys.stderr.flush()
         if sign:
-            kind, _, content = said.partition(b" ")
-            yield msgspec.json.decode(
-                content, type=SAID[kind.decode()], dec_hook=lambda kind, text: kind(text)
-            )
+            yield read(said.decode())
+
+
+def written(item: Said) -> str:
+    """One line for what a training process says."""
+    return f"{type(item).__name__} {msgspec.json.encode(item, enc_hook=str).decode()}"
+
+
+def read(line: str) -> Said:
+    """What such a line says."""
+    kind, _, content = line.partition(" ")
+    item: Said = msgspec.json.decode(content, type=SAID[kind], dec_hook=_path)
+    return item
+
+
+def _path(_: type, text: str) -> Path:
+    return Path(text)

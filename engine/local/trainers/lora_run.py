@@ -18,7 +18,7 @@ import msgspec
 
 from engine.errors import DataError, StudioError
 from engine.local import disk
-from engine.local.trainers.lora import SIGN, Data, Failed, Run, Said
+from engine.local.trainers.lora import SIGN, Data, Failed, Run, Said, written
 
 FIRST = os.environ.get("RANK", "0") == "0"
 # The base model is on this disk by now: nothing here has a reason to use the network, or to tell anybody.
@@ -75,8 +75,7 @@ def main(state: Path) -> int:
 def tell(item: Said) -> None:
     """Say something to the job's process. Failures are heard from every process, the rest from the first."""
     if FIRST or isinstance(item, Failed):
-        line = SIGN + type(item).__name__.encode() + b" " + msgspec.json.encode(item, enc_hook=str) + b"\n"
-        os.write(1, line)
+        os.write(1, SIGN + written(item).encode() + b"\n")
 
 
 def _out_of_memory(what: str) -> Failed:

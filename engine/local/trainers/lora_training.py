@@ -35,7 +35,7 @@ from engine.local.trainers import (
     memory,
     weights,
 )
-from engine.local.trainers.lora import LENGTH, Data, Run, Said
+from engine.local.trainers.lora import LENGTH, Data, Run, Said, read, written
 
 Tell = Callable[[Said], None]
 
@@ -44,6 +44,7 @@ SAVE_SECONDS = 300.0
 # Longer trainings report every so many steps, so that a job's events stay readable.
 REPORTS = 2000
 WARMUP = 0.05
+_RECENT = 4
 _COMPLETE = "complete.json"
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -51,8 +52,8 @@ _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 class Saved(msgspec.Struct):
     """Beside a state that was saved whole: what our own figures stand at.
 
-    best: the step and loss of the checkpoint that validated best. report: loss, accuracy and number of the
-    steps of this epoch so far.
+    best: the step and loss of the checkpoint that validated best. loss, accuracy, steps: sums over this epoch
+    so far. recent: what was said last, to be said again: who is told to stop, or dies, may not have heard it.
     """
 
     best_step: int = 0
@@ -60,6 +61,7 @@ class Saved(msgspec.Struct):
     loss: float = 0.0
     accuracy: float = 0.0
     steps: int = 0
+    recent: list[str] = []
 
 
 def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) -> None:
@@ -189,6 +191,8 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     saved = _last_saved(state)
     if saved:
         journal.saved = msgspec.json.decode((saved / _COMPLETE).read_bytes(), type=Saved)
+        for line in journal.saved.recent:
+            tell(read(line))
     trainer.train(resume_from_checkpoint=str(saved) if saved else None)
     if not journal.stopped and trainer.is_world_process_zero():
         _keep_best(Path(run.out), journal.saved, steps, tell)
@@ -334,10 +338,16 @@ def _journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell:
 
     class Journal(transformers.TrainerCallback):  # type: ignore[misc]
         trainer: Any = None
-        saved = Saved()
         stopped = False
         last_save = time.monotonic()
         valid: tuple[float, float] | None = None
+
+        def __init__(self) -> None:
+            self.saved = Saved()
+
+        def _say(self, item: Said) -> None:
+            self.saved.recent = [*self.saved.recent[1 - _RECENT :], written(item)]
+            tell(item)
 
         def on_step_end(self, args: Any, at: Any, control: Any, **_: Any) -> None:
             wants_stop, wants_save = self._agreed(
@@ -366,11 +376,11 @@ def _journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell:
             self.saved.accuracy += accuracy
             self.saved.steps += 1
             epoch = (at.global_step - 1) // per_epoch + 1
-            tell(Step(at.global_step, at.max_steps, epoch, loss, accuracy))
+            self._say(Step(at.global_step, at.max_steps, epoch, loss, accuracy))
 
         def on_evaluate(self, args: Any, at: Any, control: Any, **_: Any) -> None:
             loss, accuracy = self.valid = self.trainer.held()
-            tell(Validation(at.global_step, at.global_step // per_epoch, loss, accuracy))
+            self._say(Validation(at.global_step, at.global_step // per_epoch, loss, accuracy))
 
         def on_save(self, args: Any, at: Any, control: Any, **_: Any) -> None:
             self.last_save = time.monotonic()
@@ -403,7 +413,7 @@ def _journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell:
             if self.trainer.is_world_process_zero():
                 folder = _checkpoint(Path(run.out), step)
                 _keep_adapter(whole, folder, run, self.trainer)
-                tell(Checkpoint(step, step // per_epoch, folder, *figures, loss, accuracy))
+                self._say(Checkpoint(step, step // per_epoch, folder, *figures, loss, accuracy))
 
         def _agreed(self, *wishes: bool) -> tuple[bool, ...]:
             """Whether any process wishes it: all do the same at the same step."""

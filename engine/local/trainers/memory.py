@@ -97,7 +97,7 @@ def way(need: Need, free: float, batch: int, length: int) -> Way:
     least = need.bytes(1, length, True)
     where = "GPU memory" if need.device == "cuda" else "memory"
     raise StudioError(
-        f"This training needs about {least / _GB:.1f} GB of {where} and {free / _GB:.1f} GB are free.",
+        f"This training needs about {least / _GB:,.1f} GB of {where} and {free / _GB:,.1f} GB are free.",
         "Choose a smaller base model, or close what else uses memory."
         if length <= 512
         else f"Choose a smaller base model, or a max_length below {length:,}.",

@@ -13,6 +13,7 @@ import lora_extra
 import pytest
 import seasons
 from local_server import Server, finished, messages, trainer_pid, wait_for
+from lora_in_process import run
 
 from engine.local.trainers import ChatMessage, Example
 
@@ -27,7 +28,14 @@ def folder(server: Server, job: Any) -> Path:
 
 
 def at_step(client: Any, job_id: str, step: int) -> None:
-    wait_for(lambda: any(each["step"] >= step for each in figures(client, job_id)), 120)
+    """Wait until the job has made that step."""
+
+    def reached() -> bool:
+        newest = client.fine_tuning.jobs.list_events(job_id, limit=1).data[0]
+        assert newest.level != "error", newest.message
+        return newest.type == "metrics" and newest.data["step"] >= step
+
+    wait_for(reached, 120)
 
 
 def accuracy(model: Any, tokenizer: Any) -> float:
@@ -166,8 +174,6 @@ def test_target_modules_that_do_not_exist_are_refused(server: Server, tiny: Path
 def test_stopped_and_killed_again_and_again_a_job_ends_as_if_nothing_had_been(
     start_server: Callable[..., Server], tiny: Path, tmp_path: Path
 ) -> None:
-    from test_training import run
-
     server = start_server()
     client = server.client()
     file = client.files.create(file=("t.jsonl", seasons.file(320)), purpose="fine-tune")

@@ -6,51 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import seasons
+from lora_in_process import adapter, prepared, run
 
 from engine.errors import DataError, StudioError
-from engine.local.trainers import Checkpoint, Example, LoraSettings, Note, Settings, Step
-from engine.local.trainers.lora import Data, Lora, Run
+from engine.local.trainers import Checkpoint, Note, Step
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
-
-def examples(count: int) -> list[Example]:
-    return [msgspec.json.decode(line, type=Example) for line in seasons.file(count).splitlines()]
-
-
-def prepared(model: Path, out: Path, count: int, *, seed=1, n_epochs=2, batch_size=4, **lora: Any):
-    """The state's folder, the run and its data."""
-    asked = Settings(n_epochs=n_epochs, batch_size=batch_size, seed=seed, lora=LoraSettings(**lora))
-    data = Data(examples(count), [])
-    state = out / "state"
-    state.mkdir(parents=True, exist_ok=True)
-    plan = Lora(str(model)).plan(data.training, asked)
-    return Run(str(model), str(model), plan, str(out), False), data, state
-
-
-def run(
-    model: Path, out: Path, count: int, said: list[Any] | None = None, stop_at=0, **settings: Any
-) -> Path:
-    """Train in this process, or go on; stop after step `stop_at`. Returns `out`."""
-    from engine.local.trainers.lora_training import train
-
-    stop = threading.Event()
-
-    def tell(item: Any) -> None:
-        if said is not None:
-            said.append(item)
-        if isinstance(item, Step) and item.step == stop_at:
-            stop.set()
-
-    train(*prepared(model, out, count, **settings), stop, tell)
-    return out
-
-
-def adapter(out: Path) -> bytes:
-    return (out / "adapter_model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("whole", [(), ("embed_tokens",)], ids=["adapter", "embeddings"])
@@ -64,8 +26,8 @@ def test_the_same_seed_gives_the_same_model_stopped_or_not(tiny: Path, tmp_path:
         run(tiny, tmp_path / "again", 40, said, stop_at, modules_to_save=whole)
     run(tiny, tmp_path / "again", 40, said, modules_to_save=whole)
     assert adapter(tmp_path / "again") == adapter(once)
-    assert [item.step for item in said if isinstance(item, Step)] == list(range(1, 19))
-    assert [item.step for item in said if isinstance(item, Checkpoint)] == [9, 18]
+    assert sorted({item.step for item in said if isinstance(item, Step)}) == list(range(1, 19))
+    assert sorted({item.step for item in said if isinstance(item, Checkpoint)}) == [9, 18]
 
 
 def test_the_state_is_saved_in_between_and_a_torn_one_is_not_taken(
@@ -89,7 +51,8 @@ def test_the_state_is_saved_in_between_and_a_torn_one_is_not_taken(
     (state / "checkpoint-6").mkdir()  # killed while it was written
     said: list[Any] = []
     run(tiny, tmp_path / "out", 40, said)
-    assert [item.step for item in said if isinstance(item, Step)] == list(range(6, 19))
+    # The last four are said again: whoever was killed may not have heard them.
+    assert [item.step for item in said if isinstance(item, Step)] == list(range(2, 19))
     assert adapter(tmp_path / "out") == adapter(run(tiny, tmp_path / "once", 40))
 
 
