@@ -41,6 +41,9 @@ def main(state: Path) -> int:
     threading.Thread(target=_watch, args=(stop,), daemon=True).start()
     os.umask(0o077)
     os.environ.update(_ENVIRONMENT)
+    if "WORLD_SIZE" not in os.environ:  # without a launcher there is one process, which takes one device
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.partition(",")[0]
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         # Processes of a killed job may still be at their last step: never two on one state.

@@ -75,15 +75,16 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     length = _length(lora.max_length, config, tokenizer)
     held = data.validation or data.training[-max(1, len(data.training) // 10) :]
     learned = data.training if data.validation else data.training[: -len(held)]
-    training = _encode(tokenizer, learned, length, "training", tell)
-    validation = _encode(tokenizer, held, length, "validation", tell)
+    first = _last_saved(state) is None  # what was said of the data is not said again
+    note = tell if first else _silent
+    training = _encode(tokenizer, learned, length, "training", note)
+    validation = _encode(tokenizer, held, length, "validation", note)
     if stop.is_set():
         return
-    first = not any(state.glob(f"checkpoint-*/{_COMPLETE}"))
-    if first and not data.validation:
-        tell(Note(f"No validation file: the last {len(held):,} examples are held out for validation"))
-    if first and (note := _differs(tokenizer, learned)):
-        tell(note)
+    if not data.validation:
+        note(Note(f"No validation file: the last {len(held):,} examples are held out for validation"))
+    if differs := _differs(tokenizer, learned):
+        note(differs)
 
     device = _device()
     quantised = _quantised(lora.quantise, device)
@@ -103,14 +104,13 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     batch = -(-int(settings.batch_size) // world)
     way = memory.way(need, _free(device), batch, longest)
-    if first:
-        tell(
-            Note(
-                f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
-                f"on {_where(device, world)}{', in 4 bits' if quantised else ''}: "
-                f"about {way.bytes / 1e9:.1f} GB of memory"
-            )
+    note(
+        Note(
+            f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
+            f"on {_where(device, world)}{', in 4 bits' if quantised else ''}: "
+            f"about {way.bytes / 1e9:.1f} GB of memory"
         )
+    )
 
     import datasets
     import peft
@@ -196,6 +196,9 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     trainer.train(resume_from_checkpoint=str(saved) if saved else None)
     if not journal.stopped and trainer.is_world_process_zero():
         _keep_best(Path(run.out), journal.saved, steps, tell)
+
+
+def _silent(_: Said) -> None: ...
 
 
 def _tokenizer(path: Path) -> Any:
