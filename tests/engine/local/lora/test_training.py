@@ -39,9 +39,9 @@ def test_modules_that_are_trained_whole_are_resumed_too(tiny: Path, tmp_path: Pa
 def test_the_state_is_saved_in_between_and_a_torn_one_is_not_taken(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.local.trainers import lora_training
+    from engine.local.trainers import lora_state, lora_training
 
-    monkeypatch.setattr(lora_training, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(lora_state, "SAVE_SECONDS", 0.0)
 
     class KilledError(Exception):
         pass
