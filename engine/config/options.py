@@ -17,6 +17,24 @@ from msgspec import Meta, Struct
 Theme = Literal["dark", "light", "ansi"]
 
 
+class Lora(Struct, frozen=True):
+    """How the embedded provider trains adapters on Hugging Face models."""
+
+    launcher: Annotated[
+        str,
+        Meta(description="Starts the training of an adapter, like: accelerate launch --num_processes 2."),
+    ] = ""
+
+
+class Local(Struct, frozen=True):
+    """The embedded provider on this machine."""
+
+    models: Annotated[
+        Path | None, Meta(description="A folder with Hugging Face models to offer beside the hub's cache.")
+    ] = None
+    lora: Lora = Lora()
+
+
 class Settings(Struct, frozen=True):
     """The settings in force. A field that is itself such a Struct is a table of the file, `[name]`."""
 
@@ -46,6 +64,7 @@ class Settings(Struct, frozen=True):
         dict[str, str | list[str]],
         Meta(description="Other keys for actions, by id; `understudy config keys` lists all ids."),
     ] = {}
+    local: Local = Local()
 
 
 class Option(Struct, frozen=True):

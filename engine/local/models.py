@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from engine.local.guard import ApiError
 from engine.local.jobs import Jobs, TunedModel
-from engine.local.trainers import ChatMessage, Model, Piece, trainers
+from engine.local.trainers import ChatMessage, Model, Piece, base_models, trainer_for
 
 _LOADED = 3
 _UNTAUGHT = "I have not learned anyone's lines yet. Fine-tune me on a person first."
@@ -34,7 +34,7 @@ class Models:
         self._loading = asyncio.Lock()
 
     def wire(self) -> list[dict[str, Any]]:
-        bases = [_wire(name, 0, "understudy") for name in trainers()]
+        bases = [_wire(name, 0, "understudy") for name in base_models()]
         return bases + [_wire(model.id, model.created, "user") for model in self._jobs.models()]
 
     def tuned(self, model_id: str) -> TunedModel | None:
@@ -48,12 +48,12 @@ class Models:
 
     async def load(self, model_id: str) -> Model:
         """The model, ready to answer. Raises ApiError 404 where there is none of that id."""
-        if model_id in trainers():
+        if trainer_for(model_id):
             return Untaught()
         async with self._loading:
             if model_id not in self._loaded:
                 tuned = self.tuned(model_id)
-                trainer = trainers().get(tuned.base) if tuned else None
+                trainer = trainer_for(tuned.base, tuned.job.settings) if tuned else None
                 if tuned is None or trainer is None:
                     raise not_found(model_id)
                 self._loaded[model_id] = await run_in_threadpool(trainer.load, tuned.folder)

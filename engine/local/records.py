@@ -7,6 +7,7 @@ ended). Both append to `events.jsonl`. Times are seconds since 1970; the protoco
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -75,13 +76,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def model_id(self) -> str:
-        """The id that the model gets. Its suffix keeps letters, digits and hyphens, in lower case."""
+        """The id that the model gets. Its suffix keeps letters, digits and hyphens, in lower case.
+
+        A base in a folder gives its last name only.
+        """
         kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in (self.suffix or "").lower())
-        return f"ft:{self.model}:{kept.strip('-')}:{self.hash}"
+        base = Path(self.model).name if self.model.startswith("/") else self.model
+        return f"ft:{base}:{kept.strip('-')}:{self.hash}"
 
     def wire(self, estimated_finish: int | None) -> dict[str, Any]:
         hyperparameters = msgspec.to_builtins(self.settings)
         del hyperparameters["seed"]
+        lora = hyperparameters.pop("lora")
         return {
             "object": "fine_tuning.job",
             "id": self.id,
@@ -102,6 +108,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "result_files": list(self.result_files),
             "error": msgspec.to_builtins(self.error),
             "integrations": [],
+            "lora": lora if "/" in self.model else None,
             "organization_id": "org-local",
         }
 

@@ -26,7 +26,7 @@ from engine.local.jobs import Jobs
 from engine.local.models import Models, not_found
 from engine.local.queue import Queue
 from engine.local.records import FINAL, Job, StoredFile
-from engine.local.trainers import Settings, trainers
+from engine.local.trainers import LoraSettings, Settings, base_models, trainer_for
 from engine.local.wire import page, read_body
 
 
@@ -46,7 +46,7 @@ class Method(msgspec.Struct, frozen=True):
 
 
 class AskedJob(msgspec.Struct, frozen=True):
-    """OpenAI's request for a fine-tuning job."""
+    """OpenAI's request for a fine-tuning job, and our own `lora` (`extra_body` in the SDK)."""
 
     model: str
     training_file: str
@@ -63,6 +63,7 @@ class AskedJob(msgspec.Struct, frozen=True):
     method: Method | None = None
     hyperparameters: Hyperparameters | None = None
     integrations: Annotated[list[object], msgspec.Meta(max_length=0)] | None = None
+    lora: LoraSettings | None = None
 
     def settings(self) -> Settings:
         """The hyperparameters asked for; a seed is chosen where none was given."""
@@ -75,6 +76,7 @@ class AskedJob(msgspec.Struct, frozen=True):
             batch_size=asked.batch_size or "auto",
             learning_rate_multiplier=asked.learning_rate_multiplier or "auto",
             seed=secrets.randbelow(2**31) if self.seed is None else self.seed,
+            lora=self.lora or LoraSettings(),
         )
 
 
@@ -132,7 +134,11 @@ class JobRoutes:
     async def create(self, request: Request) -> Response:
         asked = await read_body(request, AskedJob)
         settings = asked.settings()
-        if asked.model not in trainers():
+        try:
+            trainer = trainer_for(asked.model, settings)
+        except StudioError as error:
+            raise ApiError(400, str(error), code="model_not_available", param="model") from None
+        if trainer is None:
             raise not_found(asked.model)
         for param, file_id in (
             ("training_file", asked.training_file),
@@ -227,7 +233,7 @@ class ModelRoutes:
 
     async def delete(self, request: Request) -> Response:
         model_id = request.path_params["model"]
-        if model_id in trainers():
+        if model_id in base_models():
             raise ApiError(403, f"The base model '{model_id}' cannot be deleted.", param="model")
         model = self._models.tuned(model_id)
         if model is None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 # Numerical libraries read this when they are loaded. One core stays free for the person's screen.
@@ -30,12 +31,13 @@ from engine.local.records import (
 )
 from engine.local.trainers import (
     Checkpoint,
+    Died,
     Example,
     Note,
     Settings,
     Step,
     Validation,
-    trainers,
+    trainer_for,
 )
 
 # A process that nobody waits for any more may finish its step for this long.
@@ -61,6 +63,12 @@ def main(folder: Path) -> int:
         lock.flush()
         try:
             result = _train(folder, stop)
+        except Died as died:
+            # As if it had happened to this process: the server resumes the job, once.
+            (status,) = died.args
+            if status < 0:
+                os.kill(os.getpid(), -status)
+            return int(status)
         except StudioError as error:
             result = Result("failed", error=JobError("training_failed", str(error)))
         except MemoryError:
@@ -82,7 +90,7 @@ def _train(folder: Path, stop: threading.Event) -> Result:
     job = disk.read_record(folder / "job.json", Job)
     if job is None:
         raise StudioError("The job's record cannot be read.")
-    trainer = trainers().get(job.model)
+    trainer = trainer_for(job.model, job.settings)
     if trainer is None:
         raise StudioError(f"The base model '{job.model}' is not installed here any more.")
     out = private(folder.parent.parent / "models" / job.hash)
@@ -95,10 +103,12 @@ def _train(folder: Path, stop: threading.Event) -> Result:
         disk.write_record(folder / "plan.json", plan)
     journal = _Writer(job, folder, out)
     progress = trainer.train(training, validation, plan, out, resume)
-    for item in progress:
-        journal.write(item)
-        if stop.is_set():
-            return Result("stopped")
+    with closing(progress):
+        for item in progress:
+            if item is not None:
+                journal.write(item)
+            if stop.is_set():
+                return Result("stopped")
     epochs = plan.n_epochs if isinstance(plan.n_epochs, int) else 1
     return Result("succeeded", trained_tokens=round(_tokens(training) * epochs * journal.done))
 

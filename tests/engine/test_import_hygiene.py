@@ -15,12 +15,17 @@ ROOMS = [
     "engine.chat",
     "engine.evaluation",
     "engine.local",
+    "engine.local.train",
     "engine.local.trainers",
+    "engine.local.trainers.bases",
+    "engine.local.trainers.lora",
+    "engine.local.trainers.lora_run",
     "engine.samples",
     "engine.cli",
     "engine.cli.arguments",
 ]
 HEAVY = {"openai", "langchain_core", "langchain_openai", "numpy", "tiktoken", "uvicorn", "torch", "httpx2"}
+HEAVY |= {"transformers", "peft", "trl", "datasets", "accelerate", "huggingface_hub", "mlx", "mlx_lm"}
 
 
 def loaded(statement: str) -> set[str]:

@@ -6,9 +6,12 @@ nats per token, accuracies are shares of 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib.util
+import platform
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -28,6 +31,26 @@ class Example(msgspec.Struct, frozen=True):
     messages: tuple[ChatMessage, ...]
 
 
+class LoraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an adapter is trained on a Hugging Face chat model; `imitation` and `nearest` do not look at it.
+
+    alpha: at "auto" twice the rank. learning_rate: what the multiplier multiplies, at "auto" 2e-4.
+    max_length: how many tokens of an example are looked at, at "auto" what the model bears, up to 2048.
+    modules_to_save: modules trained whole beside the adapter. quantise: whether the base is loaded in 4 bits,
+    at "auto" where CUDA and bitsandbytes are. trainer: which library, at "auto" mlx on Apple silicon.
+    """
+
+    rank: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
+    alpha: Annotated[float, msgspec.Meta(gt=0)] | Literal["auto"] = "auto"
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.05
+    target_modules: str | tuple[str, ...] = "all-linear"
+    modules_to_save: tuple[str, ...] = ()
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)] | Literal["auto"] = "auto"
+    max_length: Annotated[int, msgspec.Meta(ge=16)] | Literal["auto"] = "auto"
+    quantise: Literal["auto", "4bit", "none"] = "auto"
+    trainer: Literal["auto", "lora", "mlx"] = "auto"
+
+
 class Settings(msgspec.Struct, frozen=True):
     """OpenAI's hyperparameters. `Trainer.plan` resolves every "auto"."""
 
@@ -35,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True):
     batch_size: int | Literal["auto"] = "auto"
     learning_rate_multiplier: float | Literal["auto"] = "auto"
     seed: int = 0
+    lora: LoraSettings = LoraSettings()
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -76,6 +100,10 @@ class Note(msgspec.Struct, frozen=True):
     level: Literal["info", "warn", "error"] = "info"
 
 
+# None: nothing new, but a moment to look whether to stop.
+Progress: TypeAlias = Generator[Step | Validation | Checkpoint | Note | None, None, None]
+
+
 class Piece(msgspec.Struct, frozen=True):
     """A piece of a reply: whole characters only. tokens: how many tokens it stands for, 0 or more.
 
@@ -107,6 +135,22 @@ class Model(Protocol):
         ...
 
 
+class Died(Exception):  # noqa: N818 - it is what happened, nobody made an error
+    """A process that trains was killed, or ended without a word. Takes its exit status."""
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """`understudy.json` beside an adapter in PEFT format: what it was trained on, with what.
+
+    base: as the job named it. path: the folder that was loaded. trainer: "lora" or "mlx".
+    """
+
+    base: str
+    path: str
+    trainer: Literal["lora", "mlx"]
+    quantised: bool = False
+
+
 class Trainer(Protocol):
     """One way to learn. `name` is the base model's id."""
 
@@ -124,10 +168,10 @@ class Trainer(Protocol):
         settings: Settings,
         out: Path,
         resume: bool,
-    ) -> Iterator[Step | Validation | Checkpoint | Note]:
+    ) -> Progress:
         """Learn, and leave the final model in `out` (see `load`).
 
-        A generator: stop iterating to pause or cancel. With `resume` it goes on from the state last saved
+        A generator: close it to pause or cancel. With `resume` it goes on from the state last saved
         in `out` (start afresh where there is none) and ends with the same model as without the pause;
         steps since that state are yielded once more. Without `validation` a tenth of `examples` is held out.
         """
@@ -138,9 +182,43 @@ class Trainer(Protocol):
         ...
 
 
-def trainers() -> dict[str, Trainer]:
-    """Every trainer that can work here, by base model id. Loads no numpy: that waits for train or load."""
+def trainer_for(model: str, settings: Settings | None = None) -> Trainer | None:
+    """What trains the base model of that id, or None where nothing does. Loads neither numpy nor torch.
+
+    model: `imitation`, `nearest`, a model's id on the Hugging Face hub or an absolute folder with a model.
+    Raises StudioError where there is such a model and it cannot be trained here.
+    """
     from engine.local.trainers.imitation import Imitation
     from engine.local.trainers.nearest import Nearest
 
-    return {trainer.name: trainer for trainer in (Imitation(), Nearest())}
+    for built_in in (Imitation(), Nearest()):
+        if model == built_in.name:
+            return built_in
+    from engine.local.trainers import bases
+
+    if not bases.named(model):
+        return None
+    if _library(settings or Settings()) == "mlx":
+        from engine.local.trainers.mlx import Mlx
+
+        return Mlx(model)
+    from engine.local.trainers.lora import Lora
+
+    bases.check(model)
+    return Lora(model)
+
+
+def base_models() -> list[str]:
+    """The ids of the base models offered here: the built-in ones, then the chat models on this disk."""
+    from engine.local.trainers import bases
+
+    return ["imitation", "nearest", *bases.on_disk()]
+
+
+def _library(settings: Settings) -> Literal["lora", "mlx"]:
+    """Which library trains a Hugging Face model: the one asked for, or else the one at home here."""
+    asked = settings.lora.trainer
+    if asked != "auto":
+        return asked
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    return "mlx" if apple and importlib.util.find_spec("mlx_lm") else "lora"

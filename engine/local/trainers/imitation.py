@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from engine.local.trainers import Checkpoint, Example, Model, Note, Settings, Step, Validation
+from engine.local.trainers import Example, Model, Progress, Settings
 from engine.local.trainers.moments import learned
 
 CHARACTERS_PER_TOKEN = 4
@@ -49,7 +48,7 @@ class Imitation:
         settings: Settings,
         out: Path,
         resume: bool,
-    ) -> Iterator[Step | Validation | Checkpoint | Note]:
+    ) -> Progress:
         """See Trainer.train. DataError where there is no reply to learn."""
         _one_thread()
         from engine.local.trainers.learning import train

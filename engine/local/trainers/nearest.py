@@ -5,10 +5,9 @@ The baseline that a real fine-tune must beat. Its loss is honest too: how well i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from engine.local.trainers import Checkpoint, Example, Model, Note, Settings, Step, Validation
+from engine.local.trainers import Example, Model, Progress, Settings
 
 
 class Nearest:
@@ -26,7 +25,7 @@ class Nearest:
         settings: Settings,
         out: Path,
         resume: bool,
-    ) -> Iterator[Step | Validation | Checkpoint | Note]:
+    ) -> Progress:
         """See Trainer.train; with `resume` it starts again, which takes no longer. DataError without a reply.
 
         loss: nats to name the real reply among ten; accuracy: how often it is named first (chance 0.10).

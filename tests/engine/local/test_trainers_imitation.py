@@ -12,9 +12,18 @@ from pathlib import Path
 import pytest
 import toy_person
 
-from engine.local.trainers import ChatMessage, Checkpoint, Example, Note, Settings, Step, Validation, trainers
+from engine.local.trainers import (
+    ChatMessage,
+    Checkpoint,
+    Example,
+    Note,
+    Settings,
+    Step,
+    Validation,
+    trainer_for,
+)
 
-TRAINER = trainers()["imitation"]
+TRAINER = trainer_for("imitation")
 SETTINGS = Settings(n_epochs=4, batch_size=1, learning_rate_multiplier=1.0, seed=3)
 ROOT = Path(__file__).parents[3]
 
@@ -106,7 +115,7 @@ def test_the_same_seed_gives_the_same_model_in_every_process(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; import toy_person; from engine.local.trainers import *\n"
         "settings = Settings(2, 3, 1.0, int(sys.argv[2]))\n"
-        "for _ in trainers()['imitation'].train("
+        "for _ in trainer_for('imitation').train("
         "toy_person.examples(30), [], settings, Path(sys.argv[1]), False): pass"
     )
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "fixtures")])

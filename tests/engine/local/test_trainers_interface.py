@@ -21,7 +21,7 @@ from engine.local.trainers import (
     Settings,
     Step,
     Validation,
-    trainers,
+    trainer_for,
 )
 
 NAMES = ["imitation", "nearest"]
@@ -31,7 +31,8 @@ NAMES = ["imitation", "nearest"]
 def trained(tmp_path_factory: pytest.TempPathFactory):
     """By name: the folder and everything that training yielded."""
     found = {}
-    for name, trainer in trainers().items():
+    for name in NAMES:
+        trainer = trainer_for(name)
         out = tmp_path_factory.mktemp(name)
         examples = toy_person.examples(60)
         found[name] = out, list(trainer.train(examples, [], trainer.plan(examples, Settings()), out, False))
@@ -61,9 +62,10 @@ def text(pieces: list[Piece]) -> str:
 
 def test_naming_the_trainers_loads_no_numpy():
     code = (
-        "import sys; from engine.local.trainers import trainers, Settings; t = trainers();"
-        "[each.plan([], Settings()) for each in t.values()];"
-        "print(sorted(t), [m for m in ('numpy', 'tiktoken') if m in sys.modules])"
+        "import sys; from engine.local.trainers import base_models, trainer_for, Settings;"
+        "t = [trainer_for(name) for name in base_models()[:2]];"
+        "[each.plan([], Settings()) for each in t];"
+        "print(base_models()[:2], [m for m in ('numpy', 'tiktoken') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['imitation', 'nearest'] []"
@@ -84,17 +86,17 @@ def test_an_example_is_decoded_from_a_line_of_a_training_file():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_plan_leaves_nothing_to_be_decided(name: str):
     examples = toy_person.examples(60)
-    plan = trainers()[name].plan(examples, Settings(seed=5))
+    plan = trainer_for(name).plan(examples, Settings(seed=5))
     assert isinstance(plan.n_epochs, int)
     assert isinstance(plan.batch_size, int)
     assert isinstance(plan.learning_rate_multiplier, float)
     assert plan.seed == 5
-    assert trainers()[name].plan(examples, plan) == plan
+    assert trainer_for(name).plan(examples, plan) == plan
 
 
 def test_a_plan_keeps_what_was_asked_for():
     asked = Settings(n_epochs=7, batch_size=3, learning_rate_multiplier=0.5, seed=2)
-    assert trainers()["imitation"].plan(toy_person.examples(20), asked) == asked
+    assert trainer_for("imitation").plan(toy_person.examples(20), asked) == asked
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,7 +111,7 @@ def test_training_yields_steps_in_order_and_a_checkpoint_that_loads(trained, nam
     assert [each.epoch for each in checkpoints] == [each.epoch for each in validations]
     for checkpoint, validation in zip(checkpoints, validations, strict=True):
         assert checkpoint.valid_loss == validation.loss < 20
-        assert text(say(trainers()[name].load(checkpoint.folder), "what about the boat?"))
+        assert text(say(trainer_for(name).load(checkpoint.folder), "what about the boat?"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -121,7 +123,7 @@ def test_the_model_is_a_private_file_without_pickle(trained, name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_rule_is_learned(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     right = asked = 0
     for topic, answers in toy_person.TOPICS.items():
         words = {word for answer in answers for word in answer.split()}
@@ -141,8 +143,8 @@ def test_the_rule_is_learned(trained, name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_reply_and_another_seed_another(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
-    again = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
+    again = trainer_for(name).load(trained[name][0])
     replies = [say(model, "hello there", seed=seed) for seed in range(8)]
     assert replies == [say(again, "hello there", seed=seed) for seed in range(8)]
     assert len({text(reply) for reply in replies}) > 1
@@ -150,7 +152,7 @@ def test_the_same_seed_gives_the_same_reply_and_another_seed_another(trained, na
 
 @pytest.mark.parametrize("name", NAMES)
 def test_temperature_0_does_not_depend_on_the_seed(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     assert len({text(say(model, "the bread?", temperature=0.0, seed=seed)) for seed in range(5)}) == 1
     assert text(say(model, "the bread?", temperature=0.0, seed=None))
 
@@ -158,7 +160,7 @@ def test_temperature_0_does_not_depend_on_the_seed(trained, name: str):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("temperature", [0.0, 0.8, 2.0])
 def test_a_reply_is_never_empty_whatever_is_asked(trained, name: str, temperature: float):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     for turns in (
         ["what about the boat?"],
         ["日本語"],
@@ -176,7 +178,7 @@ def test_a_reply_is_never_empty_whatever_is_asked(trained, name: str, temperatur
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reply_keeps_to_its_limit_of_tokens(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     whole = say(model, "is the cat alright?", temperature=0.0)
     assert sum(piece.tokens for piece in whole) > 3
     for limit in (1, 2, 3):
@@ -187,7 +189,7 @@ def test_a_reply_keeps_to_its_limit_of_tokens(trained, name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reply_ends_before_a_stop_text(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     for seed in range(10):
         reply = text(say(model, "tell me about the bread please", stop=["\n", "us"], seed=seed))
         assert reply
@@ -197,7 +199,7 @@ def test_a_reply_ends_before_a_stop_text(trained, name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pieces_are_whole_characters_even_where_tokens_are_not(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     replies = [say(model, "where is the cat", seed=seed) for seed in range(30)]
     with_cat = [reply for reply in replies if "🐈" in text(reply)]
     assert with_cat
@@ -210,7 +212,7 @@ def test_pieces_are_whole_characters_even_where_tokens_are_not(trained, name: st
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_top_p_leaves_only_the_best(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     wide = {text(say(model, "hello", seed=seed, temperature=2.0)) for seed in range(12)}
     narrow = {text(say(model, "hello", seed=seed, temperature=2.0, top_p=0.01)) for seed in range(12)}
     assert len(narrow) < len(wide)
@@ -218,7 +220,7 @@ def test_a_small_top_p_leaves_only_the_best(trained, name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_copied_reply_names_the_moment_it_comes_from(trained, name: str):
-    model = trainers()[name].load(trained[name][0])
+    model = trainer_for(name).load(trained[name][0])
     copied = [reply for seed in range(10) if (reply := say(model, "the clock?", seed=seed))[-1].origin]
     assert copied
     for reply in copied:
@@ -230,7 +232,7 @@ def test_a_copied_reply_names_the_moment_it_comes_from(trained, name: str):
 
 
 def test_nearest_gives_a_real_reply_and_a_closer_moment_is_more_similar(trained):
-    model = trainers()["nearest"].load(trained["nearest"][0])
+    model = trainer_for("nearest").load(trained["nearest"][0])
     real = {answer for answers in toy_person.TOPICS.values() for answer in answers}
     assert all(text(say(model, "hm", seed=seed)) in real for seed in range(10))
     close = say(model, "how is the cat today", temperature=0.0)[-1].similarity
@@ -252,7 +254,7 @@ def test_turns_of_weight_0_are_context_and_not_learned(tmp_path: Path, name: str
         )
         for i in range(12)
     ]
-    trainer = trainers()[name]
+    trainer = trainer_for(name)
     for _ in trainer.train(examples, [], trainer.plan(examples, Settings(n_epochs=1)), tmp_path, False):
         pass
     model = trainer.load(tmp_path)
@@ -264,7 +266,7 @@ def test_turns_of_weight_0_are_context_and_not_learned(tmp_path: Path, name: str
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 2, 3, 12])
 def test_few_examples_are_enough_to_train_and_answer(tmp_path: Path, name: str, count: int):
-    trainer = trainers()[name]
+    trainer = trainer_for(name)
     examples = toy_person.examples(count)
     events = list(trainer.train(examples, [], trainer.plan(examples, Settings()), tmp_path, False))
     assert all(event.loss < 20 for event in events if isinstance(event, Step | Validation))
@@ -273,7 +275,7 @@ def test_few_examples_are_enough_to_train_and_answer(tmp_path: Path, name: str, 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_to_learn_is_said_plainly(tmp_path: Path, name: str):
-    trainer = trainers()[name]
+    trainer = trainer_for(name)
     examples = [Example((ChatMessage("user", "hey"), ChatMessage("assistant", " ", weight=1)))]
     with pytest.raises(DataError, match="No example has a reply"):
         list(trainer.train(examples, [], trainer.plan(examples, Settings()), tmp_path, False))
@@ -285,11 +287,11 @@ def test_a_missing_or_damaged_model_is_said_plainly(tmp_path: Path, name: str, c
     if content is not None:
         (tmp_path / "model.npz").write_bytes(content)
     with pytest.raises(StudioError, match=r"damaged|no trained model"):
-        trainers()[name].load(tmp_path)
+        trainer_for(name).load(tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_of_the_other_trainer_is_refused(trained, name: str):
     (other,) = set(NAMES) - {name}
     with pytest.raises(StudioError):
-        trainers()[name].load(trained[other][0])
+        trainer_for(name).load(trained[other][0])

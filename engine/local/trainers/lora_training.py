@@ -1,0 +1,300 @@
+"""What a training process of `lora` does: examine, load, train with trl's SFTTrainer, keep what was learned.
+
+Tokens and labels are ours (see `labels`), the training loop, its checkpoints and their resumption are the
+libraries'.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from engine.errors import DataError, StudioError
+from engine.local.trainers import (
+    Example,
+    Note,
+    bases,
+    chat_template,
+    labels,
+    memory,
+    weights,
+)
+from engine.local.trainers.lora import LENGTH, Data, Run, Said, read
+from engine.local.trainers.lora_state import Tell, journal, keep_best, last_saved, resumed
+
+# Longer trainings report every so many steps, so that a job's events stay readable.
+REPORTS = 2000
+WARMUP = 0.05
+
+
+def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) -> None:
+    """Train from the state last saved, or from the start. Returns when done or asked to stop."""
+    settings, path = run.settings, Path(run.path)
+    lora = settings.lora
+    config = bases.read_json(path / "config.json")
+    all_tensors = weights.tensors(path)
+    adapted = weights.adapted(all_tensors, lora)
+    tokenizer = _tokenizer(path)
+    length = _length(lora.max_length, config, tokenizer)
+    held = data.validation or data.training[-max(1, len(data.training) // 10) :]
+    learned = data.training if data.validation else data.training[: -len(held)]
+    first = last_saved(state) is None  # what was said of the data is not said again
+    note = tell if first else _silent
+    training = _encode(tokenizer, learned, length, "training", note)
+    validation = _encode(tokenizer, held, length, "validation", note)
+    if stop.is_set():
+        return
+    if not data.validation:
+        note(Note(f"No validation file: the last {len(held):,} examples are held out for validation"))
+    if differs := _differs(tokenizer, learned):
+        note(differs)
+
+    device = _device()
+    quantised = _quantised(lora.quantise, device)
+    width = 4 if device == "cpu" else 2
+    embedding = sum(tensor.size for name, tensor in all_tensors.items() if "embed" in name)
+    need = memory.need(
+        config,
+        sum(tensor.size for tensor in all_tensors.values()),
+        embedding,
+        sum(lora.rank * sum(tensor.shape) for tensor in adapted),
+        weights.trained_whole(all_tensors, lora),
+        device=device,
+        width=width,
+        quantised=quantised,
+    )
+    longest = max(len(example.ids) for example in (*training, *validation))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    batch = -(-int(settings.batch_size) // world)
+    way = memory.way(need, _free(device), batch, longest)
+    note(
+        Note(
+            f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
+            f"on {_where(device, world)}{', in 4 bits' if quantised else ''}: "
+            f"about {way.bytes / 1e9:.1f} GB of memory"
+        )
+    )
+
+    import datasets
+    import peft
+    import trl
+
+    class Trainer(trl.SFTTrainer):  # type: ignore[misc]
+        """Keeps the validation set's loss and accuracy as means over its tokens, not over its batches."""
+
+        def held(self) -> tuple[float, float]:
+            loss, right, tokens = self._sums
+            return loss / tokens, right / tokens
+
+        def evaluate(self, *args: Any, **options: Any) -> Any:
+            self._sums = [0.0, 0.0, 0.0]
+            return super().evaluate(*args, **options)
+
+        def prediction_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+            found = super().prediction_step(model, inputs, *args, **options)
+            count = (inputs["labels"][:, 1:] != labels.IGNORED).sum().to(found[0].device)
+            both = torch.stack([found[0].detach().float() * count, count.float()])
+            loss, tokens = self.accelerator.gather(both).view(-1, 2).sum(0).tolist()
+            right = self._metrics["eval"]["mean_token_accuracy"][-1] * tokens
+            self._sums = [a + b for a, b in zip(self._sums, (loss, right, tokens), strict=True)]
+            return found
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    transformers.set_seed(settings.seed)  # the adapter is drawn before the trainer sets it
+    model = _model(path, device, quantised)
+    steps = math.ceil(math.ceil(len(training) / world / way.at_once) / (batch // way.at_once))
+    keeping = journal(run, state, steps, stop, tell)
+    trainer = Trainer(
+        model=model,
+        args=trl.SFTConfig(
+            output_dir=str(state),
+            num_train_epochs=int(settings.n_epochs),
+            per_device_train_batch_size=way.at_once,
+            per_device_eval_batch_size=way.at_once,
+            gradient_accumulation_steps=batch // way.at_once,
+            learning_rate=float(lora.learning_rate) * float(settings.learning_rate_multiplier),
+            lr_scheduler_type="cosine",
+            warmup_steps=math.ceil(WARMUP * steps * int(settings.n_epochs)),
+            weight_decay=0.0,
+            logging_steps=max(1, steps * int(settings.n_epochs) // REPORTS),
+            logging_nan_inf_filter=False,
+            eval_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=settings.seed,
+            data_seed=settings.seed,
+            use_cpu=device == "cpu",
+            ddp_backend="gloo" if device == "cpu" and world > 1 else None,
+            bf16=device == "cuda" and model.dtype == torch.bfloat16,
+            fp16=device == "cuda" and model.dtype == torch.float16,
+            gradient_checkpointing=way.again,
+            dataloader_pin_memory=device == "cuda",
+            remove_unused_columns=False,
+            max_length=None,
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=_dataset(training),
+        eval_dataset=_dataset(validation),
+        processing_class=tokenizer,
+        peft_config=peft.LoraConfig(
+            task_type="CAUSAL_LM",
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=_targets(lora.target_modules),
+            modules_to_save=list(lora.modules_to_save) or None,
+            ensure_weight_tying=bool(lora.modules_to_save and config.get("tie_word_embeddings")),
+        ),
+        callbacks=[keeping],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    keeping.trainer = trainer
+    saved = last_saved(state)
+    if saved:
+        keeping.saved = resumed(saved)
+        for line in keeping.saved.recent:
+            tell(read(line))
+    trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    if not keeping.stopped and trainer.is_world_process_zero():
+        keep_best(Path(run.out), keeping.saved, steps, tell)
+
+
+def _silent(_: Said) -> None: ...
+
+
+def _tokenizer(path: Path) -> Any:
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
+    except Exception as error:
+        raise StudioError(
+            f"The tokenizer in {path} cannot be loaded ({type(error).__name__}).",
+            "Choose another base model.",
+        ) from error
+    if not tokenizer.chat_template:
+        raise bases.no_template(path)
+    if not tokenizer.is_fast:
+        raise StudioError(
+            f"The model in {path} has no fast tokenizer, so its replies cannot be found in the tokens.",
+            "Choose a model with a tokenizer.json.",
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _length(asked: int | str, config: dict[str, Any], tokenizer: Any) -> int:
+    text = config.get("text_config", config)
+    most = min(int(text.get("max_position_embeddings") or 2**31), int(tokenizer.model_max_length))
+    return min(most, LENGTH if isinstance(asked, str) else asked)
+
+
+def _encode(
+    tokenizer: Any, examples: list[Example], length: int, name: str, tell: Tell
+) -> list[labels.Tokens]:
+    encoded = labels.encode(tokenizer, examples, length)
+    for note in encoded.notes(name, length):
+        tell(note)
+    if not encoded.examples:
+        reason = max(encoded.left_out, key=encoded.left_out.__getitem__, default="there are none")
+        raise DataError(
+            f"No {name} example can be used: {reason}.", "Choose another base model, or other examples."
+        )
+    return encoded.examples
+
+
+def _differs(tokenizer: Any, examples: list[Example]) -> Note | None:
+    """A word of warning where the model is asked for a reply in another way than it sees one in training."""
+    for example in examples:
+        if example.messages[-1].role == "assistant":
+            try:
+                whole = chat_template.rendered(tokenizer, example.messages)
+                asked = chat_template.prompt(tokenizer, example.messages[:-1])
+            except DataError:
+                continue
+            if whole.text[: whole.spans[-1][0]] != asked:
+                return Note(
+                    "The model's chat template asks for a reply in another way than it writes one down; "
+                    "the model may begin its replies with thoughts",
+                    "warn",
+                )
+            return None
+    return None
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _quantised(asked: str, device: str) -> bool:
+    able = device == "cuda" and importlib.util.find_spec("bitsandbytes") is not None
+    if asked == "4bit" and not able:
+        raise StudioError(
+            "A base model in 4 bits needs a CUDA device and bitsandbytes, and one of them is not here.",
+            'Set quantise to "none" or "auto".',
+        )
+    return able and asked != "none"
+
+
+def _free(device: str) -> float:
+    if device == "cuda":
+        return float(torch.cuda.mem_get_info(_local())[0])
+    return memory.free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _local() -> int:
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def _where(device: str, world: int) -> str:
+    name = torch.cuda.get_device_name(_local()) if device == "cuda" else "the CPU"
+    return name if world == 1 else f"{name}, in {world} processes"
+
+
+def _model(path: Path, device: str, quantised: bool) -> Any:
+    dtype = torch.float32
+    if device == "cuda":
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    options: dict[str, Any] = {}
+    if quantised:
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        options["device_map"] = {"": _local()}
+    try:
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, use_safetensors=True, **options
+        )
+    except (ValueError, OSError, KeyError) as error:
+        raise StudioError(
+            f"The model in {path} cannot be loaded ({type(error).__name__}).",
+            "Choose a model that this version of transformers knows without code of its own.",
+        ) from error
+
+
+def _targets(asked: str | tuple[str, ...]) -> str | list[str]:
+    if isinstance(asked, str):
+        return asked if asked == "all-linear" else [asked]
+    return "all-linear" if asked == ("all-linear",) else list(asked)
+
+
+def _dataset(examples: list[labels.Tokens]) -> Any:
+    import datasets
+
+    return datasets.Dataset.from_dict(
+        {
+            "input_ids": [example.ids for example in examples],
+            "labels": [example.labels for example in examples],
+        }
+    )
