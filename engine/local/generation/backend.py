@@ -6,12 +6,19 @@ same for every backend (see `talk`), so a backend is two small things: the weigh
 
 from __future__ import annotations
 
+import importlib.util
+import platform
+import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy
+    from numpy.typing import NDArray
+
+    Logits = NDArray[numpy.float32]
 
 BackendName = Literal["torch", "mlx"]
 
@@ -26,8 +33,8 @@ class Room(NamedTuple):
 class Continuation(Protocol):
     """One text while it grows, with its own KV cache. Dropping the last reference frees the cache."""
 
-    def logits(self, tokens: Sequence[int]) -> numpy.ndarray:
-        """Append `tokens` (one or more) to the text; the float32 logits (vocabulary,) of what comes next.
+    def logits(self, tokens: Sequence[int]) -> Logits:
+        """Append `tokens` (one or more) to the text; the logits (vocabulary,) of what comes next.
 
         Calls for several texts come interleaved, in one thread. A long prompt comes in several calls.
         """
@@ -59,12 +66,23 @@ class Backend(Protocol):
         ...
 
 
-def backend(name: BackendName) -> Backend:
-    """Loads torch or mlx: only the generation process may call this."""
-    if name == "mlx":
-        from engine.local.generation.mlx_backend import MlxBackend
+def home() -> BackendName | None:
+    """The backend for a bare base model on this machine, of those that are installed. Loads neither."""
+    has_mlx, has_torch = (importlib.util.find_spec(library) is not None for library in ("mlx_lm", "peft"))
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    if has_mlx and (apple or not has_torch):
+        return "mlx"
+    return "torch" if has_torch else None
 
-        return MlxBackend()
+
+def backend(name: BackendName, quantised: bool) -> Backend:
+    """Loads torch or mlx: only the generation process may call this.
+
+    quantised: the base is brought to 4 bits while it is loaded, as it was for the training of its adapters.
+    """
+    if name == "mlx":
+        made: Backend = import_module("engine.local.generation.mlx_backend").MlxBackend()
+        return made
     from engine.local.generation.torch_backend import TorchBackend
 
-    return TorchBackend()
+    return TorchBackend(quantised)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.errors import StudioError
 
@@ -26,7 +26,7 @@ def size(folder: Path) -> Size:
         try:
             with path.open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
-                header = json.loads(file.read(length)) if length < _MAX_HEADER else None
+                header: dict[str, Any] = json.loads(file.read(min(length, _MAX_HEADER)))
             tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
             parameters += sum(math.prod(tensor["shape"]) for tensor in tensors)
             total += sum(tensor["data_offsets"][1] - tensor["data_offsets"][0] for tensor in tensors)
