@@ -1,0 +1,135 @@
+"""The life of generation processes: started when asked for, gone when nobody needs them, never orphans."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import openai
+import pytest
+from local_server import wait_for
+
+from .conftest import Served, alive
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def ask(client: Any, model: str, **settings: Any) -> Any:
+    return client.chat.completions.create(model=model, messages=HELLO, **settings)
+
+
+def cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def works_no_more(pid: int) -> bool:
+    """Whether the process used no CPU for a while."""
+    before, until = cpu_ticks(pid), monotonic() + 0.3
+    wait_for(lambda: monotonic() > until)
+    return cpu_ticks(pid) == before
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to see a process at work")
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_goes_away_stops_its_reply(served: Served, stream: bool) -> None:
+    """A whole reply is what the model has room for; the given up one costs a small part of that."""
+    with served.server.client() as client:
+        ask(client, served.tuned, max_tokens=1)
+        (pid,) = served.hosts()
+        began = cpu_ticks(pid)
+        ask(client, served.tuned, max_tokens=900, seed=2, temperature=0.1)
+        whole = cpu_ticks(pid) - began
+        began = cpu_ticks(pid)
+        if stream:
+            chunks = ask(client, served.tuned, max_tokens=900, seed=2, temperature=0.1, stream=True)
+            next(chunk for chunk in chunks if chunk.choices[0].delta.content)
+            chunks.close()
+        else:
+            with pytest.raises(openai.APITimeoutError):
+                ask(client, served.tuned, max_tokens=900, seed=2, temperature=0.1, timeout=0.2)
+        wait_for(lambda: works_no_more(pid))
+        assert cpu_ticks(pid) - began < whole / 2
+
+
+def test_a_killed_process_is_one_sentence_and_starts_anew(served: Served) -> None:
+    with served.server.client() as client:
+        chunks = ask(client, served.tuned, max_tokens=900, temperature=0.1, seed=2, stream=True)
+        next(chunk for chunk in chunks if chunk.choices[0].delta.content)
+        (pid,) = served.hosts()
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(openai.APIError, match=r"was killed \(SIGKILL\).* Ask again") as failure:
+            list(chunks)
+        assert failure.value.code == "model_process_ended"
+        assert ask(client, served.tuned, max_tokens=2).usage.completion_tokens <= 2
+        assert pid not in served.hosts()
+
+
+def test_nobody_left_no_process(serve: Callable[[], Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One given up while it is loaded; one that is not asked for long enough; one whose server is killed."""
+    monkeypatch.setenv("UNDERSTUDY_LOCAL_UNLOAD_MINUTES", "0.001")
+    served = serve()
+    with served.server.client() as client:
+        waiting = ask(client, served.base, stream=True, max_tokens=2)
+        assert next(waiting).choices[0].delta.role == "assistant"
+        (loading,) = served.hosts()
+        waiting.close()
+        wait_for(lambda: not alive(loading))
+        texts = [
+            chunk.choices[0].delta.content for chunk in ask(client, served.base, stream=True, max_tokens=2)
+        ]
+        assert texts.count("") > 1, "nothing was said while the model was loaded"
+        wait_for(lambda: not served.hosts())
+
+        failures: list[Exception] = []
+        lost = threading.Thread(target=_lose, args=(client, served.base, failures))
+        lost.start()
+        wait_for(lambda: served.hosts())
+        (orphan,) = served.hosts()
+        served.server.kill()
+        wait_for(lambda: not alive(orphan))
+        lost.join()
+        assert isinstance(failures[0], openai.APIConnectionError)
+
+
+def _lose(client: Any, model: str, failures: list[Exception]) -> None:
+    try:
+        ask(client, model, max_tokens=900)
+    except openai.OpenAIError as error:
+        failures.append(error)
+
+
+def test_a_model_too_large_for_this_machine_says_so(served: Served, tiny_base: Path, tmp_path: Path) -> None:
+    """By its files' own figures, before anything of it is loaded; so does one that is broken."""
+    huge = tmp_path / "huge"
+    huge.mkdir()
+    for file in tiny_base.iterdir():
+        (huge / file.name).write_bytes(file.read_bytes())
+    shape = [1 << 20, 1 << 22]
+    header = json.dumps({"w": {"dtype": "F32", "shape": shape, "data_offsets": [0, 1 << 44]}}).encode()
+    (huge / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with served.server.client() as client:
+        with pytest.raises(openai.InternalServerError, match=r"needs about .* GB of memory") as full:
+            ask(client, str(huge))
+        assert (full.value.status_code, full.value.code) == (503, "not_enough_memory")
+        (huge / "model.safetensors").write_bytes(b"no weights at all")
+        with pytest.raises(openai.InternalServerError, match=r"model\.safetensors cannot be read"):
+            ask(client, str(huge))
+
+
+def test_a_deleted_model_is_gone(serve: Callable[[], Served]) -> None:
+    served = serve()
+    with served.server.client() as client:
+        ask(client, served.checkpoint, max_tokens=1)
+        ask(client, served.tuned, max_tokens=1)
+        client.models.delete(served.tuned)
+        for model in (served.tuned, served.checkpoint):
+            with pytest.raises(openai.NotFoundError):
+                ask(client, model, max_tokens=1)
+        ask(client, served.other, max_tokens=1)
