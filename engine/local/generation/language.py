@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.errors import StudioError
-from engine.local.trainers import ChatMessage
+from engine.errors import DataError, StudioError
+from engine.local.trainers import ChatMessage, chat_template
+from engine.local.trainers.bases import read_json
 
 _USUAL_TOKENS = 512
 # Where a model's folder does not say how much it can read, its tokenizer says a number beyond all measure.
@@ -37,7 +38,7 @@ class Language:
                 f"The model's tokenizer cannot be loaded ({type(error).__name__}).",
                 "Download the model once more.",
             ) from error
-        config, generation = _json(folder / "config.json"), _json(folder / "generation_config.json")
+        config, generation = read_json(folder / "config.json"), read_json(folder / "generation_config.json")
         config = {**config, **(config.get("text_config") or {})}
         limits = (config.get("max_position_embeddings"), self._tokenizer.model_max_length)
         sane = [limit for limit in limits if isinstance(limit, int) and 0 < limit < _NO_LIMIT]
@@ -50,21 +51,12 @@ class Language:
 
     def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
         """The tokens up to where the reply begins. Raises StudioError where the template refuses."""
-        from jinja2 import TemplateError
-
-        turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            text = self._tokenizer.apply_chat_template(
-                turns,
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,  # a person's lines are no reasoning; templates without it do not look
-            )
-        except (TemplateError, ValueError, TypeError) as error:
-            reason = str(error).partition("\n")[0] if isinstance(error, TemplateError) else "it has none"
+            text = chat_template.prompt(self._tokenizer, messages)
+        except DataError as error:
+            reason = str(error)
             raise StudioError(
-                f"The model's chat template refuses these messages: {reason}.",
-                "Leave the system prompt out, or let user and assistant take turns.",
+                f"{reason[0].upper()}{reason[1:]}.", "Leave the system prompt out, or start the chat anew."
             ) from None
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -110,12 +102,6 @@ def _decoder(tokenizer: Any) -> str | None:
         return None
     kind: str | None = json.loads(backend.decoder.__getstate__()).get("type")
     return kind
-
-
-def _json(path: Path) -> dict[str, Any]:
-    from engine.local.trainers.bases import read_json
-
-    return read_json(path)
 
 
 def _byte_letters() -> dict[str, int]:

@@ -11,10 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from engine.errors import StudioError
-from engine.local.generation import memory, weights
+from engine.local.generation import weights
 from engine.local.generation.backend import Continuation, Room
 from engine.local.generation.sampling import Logits
 from engine.local.trainers.bases import read_json
+from engine.local.trainers.memory import free_memory
 
 # What a prompt and a chat's cache take beside the weights, as a share of these; and in any case.
 _BESIDE = 0.15
@@ -48,7 +49,7 @@ class TorchBackend:
         needed = int(loaded * (1 + _BESIDE)) + _ALWAYS
         if self._device == "cuda":
             return Room(needed, torch.cuda.mem_get_info()[0])
-        return Room(needed, memory.free())
+        return Room(needed, free_memory())
 
     def load(self, base: Path) -> None:
         settings: dict[str, Any] = {"dtype": torch.float32 if self._whole_floats(base) else "auto"}

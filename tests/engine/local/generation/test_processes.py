@@ -119,7 +119,7 @@ def test_a_model_too_large_for_this_machine_says_so(served: Served, tiny_base: P
             ask(client, str(huge))
         assert (full.value.status_code, full.value.code) == (503, "not_enough_memory")
         (huge / "model.safetensors").write_bytes(b"no weights at all")
-        with pytest.raises(openai.InternalServerError, match=r"model\.safetensors cannot be read"):
+        with pytest.raises(openai.InternalServerError, match=r"model\.safetensors are damaged"):
             ask(client, str(huge))
 
 
