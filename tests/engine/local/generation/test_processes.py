@@ -14,6 +14,7 @@ from typing import Any
 import openai
 import pytest
 from local_server import wait_for
+from real_command import understudy
 
 from .conftest import Served, alive
 
@@ -123,8 +124,18 @@ def test_a_model_too_large_for_this_machine_says_so(served: Served, tiny_base: P
             ask(client, str(huge))
 
 
-def test_a_deleted_model_is_gone(serve: Callable[[], Served]) -> None:
+def test_models_make_room_for_others(
+    serve: Callable[[], Served], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one unused for longest goes where memory would not suffice, but never one in use."""
+    holder = tmp_path / "holder"
+    patched = tmp_path / "patched"
+    patched.mkdir()
+    (patched / "sitecustomize.py").write_text(_SCARCE.format(holder=str(holder)))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(patched), os.environ.get("PYTHONPATH", "")]))
     served = serve()
+    twin = tmp_path / "twin"
+    twin.symlink_to(tiny_base)
     with served.server.client() as client:
         ask(client, served.checkpoint, max_tokens=1)
         ask(client, served.tuned, max_tokens=1)
@@ -132,4 +143,55 @@ def test_a_deleted_model_is_gone(serve: Callable[[], Served]) -> None:
         for model in (served.tuned, served.checkpoint):
             with pytest.raises(openai.NotFoundError):
                 ask(client, model, max_tokens=1)
-        ask(client, served.other, max_tokens=1)
+        (first,) = served.hosts()
+        holder.write_text(str(first))
+        using = ask(client, served.other, max_tokens=900, temperature=0.1, seed=2, stream=True)
+        next(chunk for chunk in using if chunk.choices[0].delta.content)
+        with pytest.raises(openai.InternalServerError, match=r"needs about .* and 0\.0 GB are free"):
+            ask(client, str(twin), max_tokens=1)
+        using.close()
+        ask(client, str(twin), max_tokens=1)
+        assert not alive(first)
+        assert len(served.hosts()) == 1
+
+
+# Memory is scarce as long as the process named in a file lives.
+_SCARCE = """
+import os, pathlib, sys
+
+def scarce():
+    import psutil
+    try:
+        pid = int(pathlib.Path({holder!r}).read_text())
+    except FileNotFoundError:
+        return known()
+    return known()._replace(available=0) if psutil.pid_exists(pid) else known()
+
+if "engine.local.generation" in " ".join(sys.orig_argv):
+    import psutil
+    known, psutil.virtual_memory = psutil.virtual_memory, scarce
+"""
+
+
+def test_the_command_chats_with_a_model_in_the_hubs_cache(
+    served: Served, tiny_base: Path, tmp_path: Path
+) -> None:
+    cached = tmp_path / "hub" / "models--tests--tiny"
+    (cached / "snapshots").mkdir(parents=True)
+    (cached / "snapshots" / "abc").symlink_to(tiny_base)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("abc")
+    studio = tmp_path / "studio.db"
+    with served.server.client() as client:
+        expected = ask(client, served.base, temperature=0, max_tokens=512).choices[0].message.content
+    try:
+        hub = {"HF_HUB_CACHE": str(tmp_path / "hub")}
+        listed = understudy("models", "--json", studio=studio, **hub)
+        assert "tests/tiny" in [json.loads(line)["id"] for line in listed.stdout.splitlines()]
+        chat = understudy(
+            "chat", "tests/tiny", "-p", "Hello", "--system", "", "--temperature", "0", "--json",
+            studio=studio, **hub,
+        )  # fmt: skip
+        assert json.loads(chat.stdout)["text"] == expected
+    finally:
+        understudy("local", "stop", studio=studio)
