@@ -112,8 +112,8 @@ async def _serve(
 ) -> None:
     files = Files(folder / "files")
     jobs = Jobs(folder, files)
-    queue = Queue(jobs, files)
     hosts = Hosts(folder / "generation.log", lambda: config.load().settings.local.unload_minutes * 60)
+    queue = Queue(jobs, files, hosts.unload)
     stopping = asyncio.Event()
 
     async def health(_: Request) -> Response:

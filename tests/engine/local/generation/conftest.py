@@ -31,10 +31,15 @@ class Served(NamedTuple):
 
 
 def children(pid: int) -> list[int]:
-    """The processes that `pid` has started and that have not ended."""
-    listed = subprocess.run(["ps", "-axo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
-    rows = [line.split() for line in listed.stdout.splitlines()]
-    return [int(row[0]) for row in rows if int(row[1]) == pid and not row[2].startswith("Z")]
+    """The generation processes that `pid` has started and that have not ended."""
+    columns = ["ps", "-axwwo", "pid=,ppid=,stat=,args="]
+    listed = subprocess.run(columns, capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=3) for line in listed.splitlines()]
+    return [
+        int(row[0])
+        for row in rows
+        if int(row[1]) == pid and not row[2].startswith("Z") and "engine.local.generation" in row[3]
+    ]
 
 
 def alive(pid: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import openai
 import pytest
-from local_server import wait_for
+from local_server import training_file, wait_for
 from real_command import understudy
 
 from .conftest import Served, alive
@@ -127,7 +127,10 @@ def test_a_model_too_large_for_this_machine_says_so(served: Served, tiny_base: P
 def test_models_make_room_for_others(
     serve: Callable[[], Served], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one unused for longest goes where memory would not suffice, but never one in use."""
+    """The one unused for longest goes where memory would not suffice, but never one in use.
+
+    All idle ones go before a training starts.
+    """
     holder = tmp_path / "holder"
     patched = tmp_path / "patched"
     patched.mkdir()
@@ -152,7 +155,11 @@ def test_models_make_room_for_others(
         using.close()
         ask(client, str(twin), max_tokens=1)
         assert not alive(first)
-        assert len(served.hosts()) == 1
+        (second,) = served.hosts()
+        file = client.files.create(file=("f.jsonl", training_file(12)), purpose="fine-tune")
+        job = client.fine_tuning.jobs.create(model=str(tiny_base), training_file=file.id)
+        wait_for(lambda: not alive(second))
+        client.fine_tuning.jobs.cancel(job.id)
 
 
 # Memory is scarce as long as the process named in a file lives.
