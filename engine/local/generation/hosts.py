@@ -101,7 +101,8 @@ class Hosts:
         finally:
             host.users -= 1
             host.last_use = monotonic()
-            if not host.users and not (loading.done() and loading.exception() is None):
+            loaded = loading.done() and not loading.cancelled() and loading.exception() is None
+            if not host.users and not loaded:
                 self._end(host)
             elif not host.users:
                 seconds = self._idle_seconds()

@@ -15,6 +15,8 @@ from engine.local.trainers.bases import read_json
 _USUAL_TOKENS = 512
 # Where a model's folder does not say how much it can read, its tokenizer says a number beyond all measure.
 _NO_LIMIT = 10**9
+_ATTENTION = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
+_RECURRENT = ("mamba", "ssm", "conv", "linear", "rwkv", "state", "lru")
 
 
 class TooLongError(Exception):
@@ -26,6 +28,7 @@ class Language:
 
     context: how many tokens the model can read and write together, None where its folder does not say.
     ends: the tokens that end a reply. penalty: the repetition penalty of the model's own generation config.
+    in_parts: whether a prompt may be fed in several parts with the same result.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,6 +49,7 @@ class Language:
         named = (generation.get("eos_token_id"), config.get("eos_token_id"), self._tokenizer.eos_token_id)
         self.ends = {token for given in named for token in (given if isinstance(given, list) else [given])}
         self.penalty = float(generation.get("repetition_penalty") or 1.0)
+        self.in_parts = _only_attention(config)
         self.bytewise = _decoder(self._tokenizer) == "ByteLevel"
         self.stands_for = lru_cache(65_536)(self._stands_for)
 
@@ -93,6 +97,17 @@ class Language:
             return raw.decode(), raw
         except UnicodeDecodeError:
             return "".join(f"\\x{byte:02x}" for byte in raw), raw
+
+
+def _only_attention(config: dict[str, Any]) -> bool:
+    """Whether all that the model remembers is its attention's keys and values.
+
+    The recurrent layers of others go on from their state for one token only, and otherwise start afresh
+    without a word.
+    """
+    if "num_attention_heads" not in config or any(key.startswith(_RECURRENT) for key in config):
+        return False
+    return all(kind in _ATTENTION for kind in config.get("layer_types") or ())
 
 
 def _decoder(tokenizer: Any) -> str | None:

@@ -21,7 +21,8 @@ def talk(
 
     A step computes at most once, so that several talks can take turns.
     """
-    *parts, fed = [prompt[start : start + _PART] for start in range(0, len(prompt), _PART)]
+    size = _PART if language.in_parts else len(prompt)
+    *parts, fed = [prompt[start : start + size] for start in range(0, len(prompt), size)]
     for part in parts:
         continuation.logits(part)
         yield None

@@ -66,6 +66,23 @@ def test_what_the_folder_says(language) -> None:
     assert (language.context, language.ends, language.penalty) == (1024, {0, 2}, 1.1)
 
 
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ({"num_attention_heads": 4}, True),
+        ({"num_attention_heads": 4, "layer_types": ["full_attention", "sliding_attention"]}, True),
+        ({"num_attention_heads": 4, "layer_types": ["full_attention", "linear_attention"]}, False),
+        ({"num_attention_heads": 4, "layer_types": ["conv", "full_attention"]}, False),
+        ({"num_attention_heads": 4, "mamba_d_state": 16}, False),
+        ({"hidden_size": 64}, False),
+    ],
+)
+def test_only_attention_reads_a_prompt_in_parts(config: dict[str, object], parts: bool) -> None:
+    from engine.local.generation.language import _only_attention
+
+    assert _only_attention(config) is parts
+
+
 def test_limits(language) -> None:
     from engine.local.generation.language import TooLongError
 
