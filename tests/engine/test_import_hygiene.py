@@ -48,5 +48,10 @@ def test_the_screen_starts_without_models_or_networks() -> None:
     assert not loaded("import tui.app") & HEAVY
 
 
+def test_the_server_computes_with_nothing() -> None:
+    """Models run in processes of their own."""
+    assert not loaded("import engine.local.serve") & {"torch", "transformers", "peft", "mlx", "mlx_lm", "numpy"}
+
+
 def test_the_check_can_fail() -> None:
     assert "numpy" in loaded("import numpy")

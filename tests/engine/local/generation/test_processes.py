@@ -40,28 +40,28 @@ def works_no_more(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc to see a process at work")
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_goes_away_stops_its_reply(served: Served, stream: bool) -> None:
-    """A whole reply is what the model has room for; the given up one costs a small part of that."""
+    """A reply that is given up costs a small part of the whole one."""
     with served.server.client() as client:
         ask(client, served.tuned, max_tokens=1)
         (pid,) = served.hosts()
         began = cpu_ticks(pid)
-        ask(client, served.tuned, max_tokens=900, seed=2, temperature=0.1)
+        ask(client, served.tuned, max_tokens=500, seed=2, temperature=0.1)
         whole = cpu_ticks(pid) - began
         began = cpu_ticks(pid)
         if stream:
-            chunks = ask(client, served.tuned, max_tokens=900, seed=2, temperature=0.1, stream=True)
+            chunks = ask(client, served.tuned, max_tokens=500, seed=2, temperature=0.1, stream=True)
             next(chunk for chunk in chunks if chunk.choices[0].delta.content)
             chunks.close()
         else:
             with pytest.raises(openai.APITimeoutError):
-                ask(client, served.tuned, max_tokens=900, seed=2, temperature=0.1, timeout=0.2)
+                ask(client, served.tuned, max_tokens=500, seed=2, temperature=0.1, timeout=0.2)
         wait_for(lambda: works_no_more(pid))
         assert cpu_ticks(pid) - began < whole / 2
 
 
 def test_a_killed_process_is_one_sentence_and_starts_anew(served: Served) -> None:
     with served.server.client() as client:
-        chunks = ask(client, served.tuned, max_tokens=900, temperature=0.1, seed=2, stream=True)
+        chunks = ask(client, served.tuned, max_tokens=500, temperature=0.1, seed=2, stream=True)
         next(chunk for chunk in chunks if chunk.choices[0].delta.content)
         (pid,) = served.hosts()
         os.kill(pid, signal.SIGKILL)
@@ -107,7 +107,7 @@ def _lose(client: Any, model: str, failures: list[Exception]) -> None:
 
 
 def test_a_model_too_large_for_this_machine_says_so(served: Served, tiny_base: Path, tmp_path: Path) -> None:
-    """By its files' own figures, before anything of it is loaded; so does one that is broken."""
+    """By its files' own figures, before anything of it is loaded."""
     huge = tmp_path / "huge"
     huge.mkdir()
     for file in tiny_base.iterdir():
@@ -119,9 +119,6 @@ def test_a_model_too_large_for_this_machine_says_so(served: Served, tiny_base: P
         with pytest.raises(openai.InternalServerError, match=r"needs about .* GB of memory") as full:
             ask(client, str(huge))
         assert (full.value.status_code, full.value.code) == (503, "not_enough_memory")
-        (huge / "model.safetensors").write_bytes(b"no weights at all")
-        with pytest.raises(openai.InternalServerError, match=r"model\.safetensors are damaged"):
-            ask(client, str(huge))
 
 
 def test_models_make_room_for_others(
