@@ -50,7 +50,8 @@ def test_the_screen_starts_without_models_or_networks() -> None:
 
 def test_the_server_computes_with_nothing() -> None:
     """Models run in processes of their own."""
-    assert not loaded("import engine.local.serve") & {"torch", "transformers", "peft", "mlx", "mlx_lm", "numpy"}
+    computing = {"torch", "transformers", "peft", "mlx", "mlx_lm", "numpy"}
+    assert not loaded("import engine.local.serve") & computing
 
 
 def test_the_check_can_fail() -> None:
