@@ -32,6 +32,9 @@ class Local(Struct, frozen=True):
     models: Annotated[
         Path | None, Meta(description="A folder with Hugging Face models to offer beside the hub's cache.")
     ] = None
+    unload_minutes: Annotated[
+        float, Meta(description="How many minutes a Hugging Face model that nobody asks stays in memory.")
+    ] = 10.0
     lora: Lora = Lora()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,8 @@ from starlette.responses import Response, StreamingResponse
 from engine import __version__
 from engine.errors import StudioError
 from engine.local.disk import new_id, traces
+from engine.local.generation.hosts import HostedModel, Part
+from engine.local.generation.pipe import ChosenToken
 from engine.local.guard import ApiError, json_response, log
 from engine.local.models import Models
 from engine.local.trainers import ChatMessage, Model, Piece
@@ -61,10 +63,16 @@ class Asked(msgspec.Struct, frozen=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     tools: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+
+    @property
+    def asked_limit(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
 
     @property
     def limit(self) -> int:
-        return self.max_completion_tokens or self.max_tokens or _DEFAULT_TOKENS
+        return self.asked_limit or _DEFAULT_TOKENS
 
     @property
     def stops(self) -> list[str]:
@@ -79,39 +87,64 @@ class Reply:
         self.id = new_id("chatcmpl-")
         self.created = int(time.time())
         self._asked = asked
+        self._messages = [message.plain() for message in asked.messages]
         self._text: list[str] = []
         self._tokens = 0
         self._prompt_tokens = 0
+        self._finish: str | None = None
+        self._logprobs: list[ChosenToken] = []
         self.metadata: dict[str, str] = {}
 
-    async def pieces(self, model: Model) -> AsyncGenerator[Piece, None]:
-        """Generate in worker threads, one piece at a time: a client that is gone ends it there."""
+    async def pieces(self, model: Model | HostedModel) -> AsyncGenerator[Piece, None]:
+        """Generate, one piece at a time. A client that is gone ends it there: close the generator."""
         asked = self._asked
-        messages = [message.plain() for message in asked.messages]
+        temperature = 1.0 if asked.temperature is None else asked.temperature
+        top_p = 1.0 if asked.top_p is None else asked.top_p
+        if isinstance(model, HostedModel):
+            parts = model.reply(
+                self._messages,
+                temperature=temperature,
+                top_p=top_p,
+                max_tokens=asked.asked_limit,
+                stop=asked.stops,
+                seed=asked.seed,
+                top_logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
+            )
+            async with aclosing(parts):
+                async for part in parts:
+                    self._prompt_tokens += part.prompt_tokens or 0
+                    self._finish = part.finish
+                    self._logprobs += part.logprobs
+                    yield self._keep(part)
+            return
         generation = model.reply(
-            messages,
-            temperature=1.0 if asked.temperature is None else asked.temperature,
-            top_p=1.0 if asked.top_p is None else asked.top_p,
+            self._messages,
+            temperature=temperature,
+            top_p=top_p,
             max_tokens=asked.limit,
             stop=asked.stops,
             seed=asked.seed,
         )
         try:
+            # In worker threads, since these models compute here.
             async for piece in iterate_in_threadpool(generation):
-                self._text.append(piece.text)
-                self._tokens += piece.tokens
-                if piece.origin is not None:
-                    self.metadata["origin"] = piece.origin[:_METADATA_VALUE]
-                if piece.similarity is not None:
-                    self.metadata["similarity"] = f"{piece.similarity:.2f}"
-                yield piece
+                yield self._keep(piece)
         finally:
             _close(generation)
-        self._prompt_tokens = await run_in_threadpool(_prompt_tokens, messages)
+        self._prompt_tokens = await run_in_threadpool(_prompt_tokens, self._messages)
+
+    def _keep(self, piece: Piece) -> Piece:
+        self._text.append(piece.text)
+        self._tokens += piece.tokens
+        if piece.origin is not None:
+            self.metadata["origin"] = piece.origin[:_METADATA_VALUE]
+        if piece.similarity is not None:
+            self.metadata["similarity"] = f"{piece.similarity:.2f}"
+        return piece
 
     @property
     def finish(self) -> str:
-        return "length" if self._tokens >= self._asked.limit else "stop"
+        return self._finish or ("length" if self._tokens >= self._asked.limit else "stop")
 
     @property
     def usage(self) -> dict[str, int]:
@@ -123,7 +156,12 @@ class Reply:
 
     def wire(self) -> dict[str, Any]:
         message = {"role": "assistant", "content": "".join(self._text), "refusal": None}
-        choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
+        choice = {
+            "index": 0,
+            "message": message,
+            "finish_reason": self.finish,
+            "logprobs": _logprobs(self._logprobs),
+        }
         return {
             **self._head("chat.completion"),
             "choices": [choice],
@@ -131,8 +169,10 @@ class Reply:
             "metadata": self.metadata,
         }
 
-    def chunk(self, delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    def chunk(
+        self, delta: dict[str, str], finish: str | None = None, logprobs: Sequence[ChosenToken] = ()
+    ) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": _logprobs(logprobs)}
         return {**self._head("chat.completion.chunk"), "choices": [choice]}
 
     def usage_chunk(self) -> dict[str, Any]:
@@ -157,11 +197,18 @@ class Chat:
 
     async def create(self, request: Request) -> Response:
         asked = await read_body(request, Asked)
+        if asked.top_logprobs is not None and not asked.logprobs:
+            raise ApiError(400, "top_logprobs needs logprobs to be true.", param="top_logprobs")
         model = await self._models.load(asked.model)
         reply = Reply(asked)
+        pieces = reply.pieces(model)
         if asked.stream:
-            return StreamingResponse(self._stream(reply, asked, model), media_type="text/event-stream")
-        async with aclosing(reply.pieces(model)) as pieces:
+            # What is refused is refused with its status, before the answer begins.
+            first = await anext(pieces, None)
+            return StreamingResponse(
+                self._stream(reply, asked, first, pieces), media_type="text/event-stream"
+            )
+        async with aclosing(pieces):
             async for _ in pieces:
                 if await request.is_disconnected():
                     return Response(status_code=499)
@@ -174,13 +221,22 @@ class Chat:
             raise ApiError(404, "No recent chat completion has this id.", code="not_found")
         return json_response(completion)
 
-    async def _stream(self, reply: Reply, asked: Asked, model: Model) -> AsyncIterator[bytes]:
+    async def _stream(
+        self, reply: Reply, asked: Asked, first: Piece | None, pieces: AsyncGenerator[Piece, None]
+    ) -> AsyncIterator[bytes]:
         try:
-            yield _sse(reply.chunk({"role": "assistant", "content": ""}))
-            async with aclosing(reply.pieces(model)) as pieces:
-                async for piece in pieces:
-                    if piece.text:
-                        yield _sse(reply.chunk({"content": piece.text}))
+            async with aclosing(pieces):
+                yield _sse(reply.chunk({"role": "assistant", "content": ""}))
+                piece = first
+                while piece is not None:
+                    logprobs = piece.logprobs if isinstance(piece, Part) else ()
+                    # Empty where a model is still being loaded: nobody should think that it has died.
+                    if piece.text or logprobs or (isinstance(piece, Part) and piece.waiting):
+                        yield _sse(reply.chunk({"content": piece.text}, logprobs=logprobs))
+                    piece = await anext(pieces, None)
+        except ApiError as error:
+            yield _sse(error.body)
+            return
         except Exception as error:  # noqa: BLE001 - the answer has begun: the error goes where the text went
             log.error("A streamed reply failed:\n%s", traces(error))
             message = str(error) if isinstance(error, StudioError) else "The model failed to answer."
@@ -200,6 +256,10 @@ class Chat:
 
 def _sse(content: dict[str, Any]) -> bytes:
     return b"data: " + msgspec.json.encode(content) + b"\n\n"
+
+
+def _logprobs(tokens: Sequence[ChosenToken]) -> dict[str, Any] | None:
+    return {"content": list(tokens), "refusal": None} if tokens else None
 
 
 def _close(generation: Iterator[Piece]) -> None:

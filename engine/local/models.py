@@ -5,13 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from engine.local import disk
+from engine.local.generation.backend import BackendName, home
+from engine.local.generation.host import Key
+from engine.local.generation.hosts import HostedModel, Hosts
 from engine.local.guard import ApiError
 from engine.local.jobs import Jobs, TunedModel
-from engine.local.trainers import ChatMessage, Model, Piece, base_models, trainer_for
+from engine.local.trainers import (
+    Adapter,
+    ChatMessage,
+    Model,
+    Piece,
+    base_models,
+    bases,
+    trainer_for,
+)
 
 _LOADED = 3
 _UNTAUGHT = "I have not learned anyone's lines yet. Fine-tune me on a person first."
@@ -28,8 +41,9 @@ class Untaught:
 class Models:
     """Everything that `/v1/models` lists. A loaded model may answer several chats at a time."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, hosts: Hosts) -> None:
         self._jobs = jobs
+        self._hosts = hosts
         self._loaded: OrderedDict[str, Model] = OrderedDict()
         self._loading = asyncio.Lock()
 
@@ -44,17 +58,49 @@ class Models:
         """Delete the model from disk and memory; its checkpoints go with it."""
         for loaded in [key for key in self._loaded if key == model.id or key.startswith(f"{model.id}:ckpt-")]:
             del self._loaded[loaded]
+        self._hosts.forget(model.folder)
         self._jobs.delete_model(model)
 
-    async def load(self, model_id: str) -> Model:
-        """The model, ready to answer. Raises ApiError 404 where there is none of that id."""
+    async def load(self, model_id: str) -> Model | HostedModel:
+        """The model, ready to answer; a hosted one is loaded with its first reply.
+
+        Raises ApiError 404 where there is none of that id.
+        """
+        if bases.named(model_id):
+            return self._hosted(model_id, bases.folder(model_id), None)
         if trainer_for(model_id):
             return Untaught()
+        tuned = self.tuned(model_id)
+        if tuned is None:
+            raise not_found(model_id)
+        if bases.named(tuned.base):
+            adapter = disk.read_record(tuned.folder / "understudy.json", Adapter)
+            known = Path(adapter.path) if adapter else None
+            # The very files that it was trained on; where they are gone, the base as it is now.
+            base = known if known and (known / "config.json").is_file() else bases.folder(tuned.base)
+            return self._hosted(tuned.base, base, tuned.folder, adapter)
+        return await self._in_memory(model_id, tuned)
+
+    def _hosted(
+        self, base_id: str, base: Path | None, folder: Path | None, adapter: Adapter | None = None
+    ) -> HostedModel:
+        if base is None:
+            reason = f"The base model '{base_id}' is not on this disk, or only a part of it."
+            raise ApiError(404, reason, code="model_not_found", param="model")
+        own: BackendName | None = None
+        if adapter:
+            own = "mlx" if adapter.trainer == "mlx" else "torch"
+        backend = own or home()
+        if backend is None:
+            reason = "The extra that runs this model is not installed: pip install 'understudy[lora]'."
+            raise ApiError(501, reason, code="not_installed", kind="server_error")
+        return HostedModel(self._hosts, Key(base, backend, bool(adapter and adapter.quantised)), folder)
+
+    async def _in_memory(self, model_id: str, tuned: TunedModel) -> Model:
         async with self._loading:
             if model_id not in self._loaded:
-                tuned = self.tuned(model_id)
-                trainer = trainer_for(tuned.base, tuned.job.settings) if tuned else None
-                if tuned is None or trainer is None:
+                trainer = trainer_for(tuned.base)
+                if trainer is None:
                     raise not_found(model_id)
                 self._loaded[model_id] = await run_in_threadpool(trainer.load, tuned.folder)
             self._loaded.move_to_end(model_id)

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, time
 
@@ -20,6 +21,7 @@ from engine.local.files import Files
 from engine.local.guard import log
 from engine.local.jobs import Jobs
 from engine.local.records import Job, JobError
+from engine.local.trainers import bases
 
 # A process that is asked to stop finishes the step it is at; after this many seconds it is killed.
 _PATIENCE = 15.0
@@ -29,12 +31,14 @@ _MAX_DEATHS = 1
 class Queue:
     """One per server. `run` is a task that lives as long as the server; the others are called by routes.
 
+    make_room: gives memory back that nobody needs just now; called before a large model is trained.
     last_end: when the last job's process ended, in monotonic seconds.
     """
 
-    def __init__(self, jobs: Jobs, files: Files) -> None:
+    def __init__(self, jobs: Jobs, files: Files, make_room: Callable[[], None]) -> None:
         self._jobs = jobs
         self._files = files
+        self._make_room = make_room
         self._wake = asyncio.Event()
         self._closing = False
         self.last_end = monotonic()
@@ -115,6 +119,8 @@ class Queue:
     async def _train(self, job: Job) -> None:
         folder = self._jobs.folder(job)
         (folder / "result.json").unlink(missing_ok=True)
+        if bases.named(job.model):
+            self._make_room()
         log = os.open(folder / "train.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(

@@ -21,6 +21,7 @@ from engine.local import guard
 from engine.local.chat import Chat
 from engine.local.disk import new_id
 from engine.local.files import Files
+from engine.local.generation.hosts import Hosts
 from engine.local.guard import ApiError, json_response
 from engine.local.jobs import Jobs
 from engine.local.models import Models, not_found
@@ -245,9 +246,9 @@ class ModelRoutes:
         return json_response({"id": model_id, "object": "model", "deleted": True})
 
 
-def application(jobs: Jobs, files: Files, queue: Queue, own: list[Route]) -> Starlette:
+def application(jobs: Jobs, files: Files, queue: Queue, hosts: Hosts, own: list[Route]) -> Starlette:
     """All routes; `own` are those that are not OpenAI's."""
-    models = Models(jobs)
+    models = Models(jobs, hosts)
     file, job, model, chat = (
         FileRoutes(files),
         JobRoutes(jobs, files, queue),

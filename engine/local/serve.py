@@ -27,11 +27,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine import __version__
+from engine import __version__, config
 from engine.errors import StudioError
 from engine.folders import private
 from engine.local import disk
 from engine.local.files import Files
+from engine.local.generation.hosts import Hosts
 from engine.local.guard import Guard, is_address, json_response
 from engine.local.jobs import Jobs
 from engine.local.queue import Queue
@@ -111,7 +112,8 @@ async def _serve(
 ) -> None:
     files = Files(folder / "files")
     jobs = Jobs(folder, files)
-    queue = Queue(jobs, files)
+    hosts = Hosts(folder / "generation.log", lambda: config.load().settings.local.unload_minutes * 60)
+    queue = Queue(jobs, files, hosts.unload)
     stopping = asyncio.Event()
 
     async def health(_: Request) -> Response:
@@ -122,7 +124,7 @@ async def _serve(
         return json_response({"status": "stopping"})
 
     own = [Route("/healthz", health), Route("/shutdown", shutdown, methods=["POST"])]
-    door = Guard(application(jobs, files, queue, own), token, listener.allows)
+    door = Guard(application(jobs, files, queue, hosts, own), token, listener.allows)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -141,6 +143,7 @@ async def _serve(
     training = loop.create_task(queue.run())
     idle = loop.create_task(_stop_when_idle(door, queue, stopping, idle_seconds))
     await _Server(door, stopping, ready, ending).serve(sockets=[listener.bound])
+    await hosts.close()
     await training
     idle.cancel()
 

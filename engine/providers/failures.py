@@ -39,6 +39,8 @@ def explain(exc: BaseException, provider: Provider, known_models: Sequence[str] 
     if isinstance(exc, openai.APIError):  # an error event inside a stream has no status
         if _too_long(exc):
             return _context()
+        if _says_all(exc, provider):
+            return StudioError(_reason(exc))
         return StudioError(f"{where} broke the reply off: {_reason(exc)}", "Ask again.")
     if isinstance(exc, openai.OpenAIError):
         return StudioError(
@@ -111,6 +113,8 @@ def _status(exc: Any, provider: Provider, known_models: Sequence[str]) -> Studio
             f"{where} points to {_safe(target)}; nothing was sent there.",
             "Give that address itself if you trust it.",
         )
+    if status >= 500 and _says_all(exc, provider):
+        return StudioError(_reason(exc))
     if status >= 500:
         return StudioError(f"{where} has a fault of its own (HTTP {status}).", "Try again in a few minutes.")
     if exc.request.url.path.endswith(("/cancel", "/pause", "/resume")):
@@ -188,6 +192,11 @@ def _is_transport_error(exc: BaseException) -> bool:
 def _too_long(exc: Any) -> bool:
     text = f"{exc.code} {exc}".lower()
     return any(sign in text for sign in _TOO_LONG)
+
+
+def _says_all(exc: Any, provider: Provider) -> bool:
+    """Whether the local provider's own words are what happened and what to do; a bug has no code."""
+    return provider.stays_here and bool(exc.code)
 
 
 def _context() -> StudioError:

@@ -48,5 +48,11 @@ def test_the_screen_starts_without_models_or_networks() -> None:
     assert not loaded("import tui.app") & HEAVY
 
 
+def test_the_server_computes_with_nothing() -> None:
+    """Models run in processes of their own."""
+    computing = {"torch", "transformers", "peft", "mlx", "mlx_lm", "numpy"}
+    assert not loaded("import engine.local.serve") & computing
+
+
 def test_the_check_can_fail() -> None:
     assert "numpy" in loaded("import numpy")

@@ -113,6 +113,11 @@ def has_template(path: Path) -> bool:
 
 
 def weight_files(path: Path) -> list[Path]:
+    """The model's safetensors files; some models bring the same weights once more under another name."""
+    shards = set(read_json(path / "model.safetensors.index.json").get("weight_map", {}).values())
+    one = path / "model.safetensors"
+    if shards or one.is_file():
+        return sorted(path / name for name in shards) or [one]
     return sorted(path.glob("*.safetensors"))
 
 

@@ -120,3 +120,16 @@ async def test_a_bug_of_ours_is_not_explained_away() -> None:
         explain(KeyError("x"), provider("local"))
     already = StudioError("said", "done")
     assert explain(already, provider("local")) is already
+
+
+def test_the_local_providers_own_words_are_kept() -> None:
+    """Where it gives a code it says what to do as well; a fault without one is only called a fault."""
+    import httpx2
+    import openai
+
+    request = httpx2.Request("POST", "http://local.invalid/v1/chat/completions")
+    said = {"error": {"message": "This model needs 9 GB. Choose another.", "code": "not_enough_memory"}}
+    full = openai.InternalServerError("x", response=httpx2.Response(503, request=request), body=said["error"])
+    assert str(explain(full, provider("local"))) == "This model needs 9 GB. Choose another."
+    bug = openai.InternalServerError("x", response=httpx2.Response(500, request=request), body={})
+    assert "fault of its own" in str(explain(bug, provider("local")))
