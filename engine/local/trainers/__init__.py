@@ -198,13 +198,14 @@ def trainer_for(model: str, settings: Settings | None = None) -> Trainer | None:
 
     if not bases.named(model):
         return None
-    if _library(settings or Settings()) == "mlx":
+    library = _library(settings or Settings())
+    bases.check(model, library)
+    if library == "mlx":
         from engine.local.trainers.mlx import Mlx
 
         return Mlx(model)
     from engine.local.trainers.lora import Lora
 
-    bases.check(model)
     return Lora(model)
 
 

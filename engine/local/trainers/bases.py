@@ -15,7 +15,10 @@ import msgspec
 
 from engine.errors import StudioError
 
-_LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
+_LIBRARIES = {
+    "lora": ("torch", "transformers", "peft", "trl", "accelerate", "datasets"),
+    "mlx": ("mlx", "mlx_lm"),
+}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -54,13 +57,13 @@ def folder(model: str) -> Path | None:
     return found if _whole(found) else None
 
 
-def check(model: str) -> None:
-    """Raise StudioError where that model cannot be trained here, as far as a glance tells."""
-    missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
+def check(model: str, trainer: str) -> None:
+    """Raise StudioError where `trainer` cannot train that model here, as far as a glance tells."""
+    missing = [name for name in _LIBRARIES[trainer] if importlib.util.find_spec(name) is None]
     if missing:
         raise StudioError(
             f"Training '{model}' needs libraries that are not installed ({', '.join(missing)}).",
-            "Install them with: pip install 'understudy[lora]'",
+            f"Install them with: pip install 'understudy[{trainer}]'",
         )
     path = folder(model)
     if path is None:

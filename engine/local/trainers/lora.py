@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -33,12 +33,11 @@ from engine.local.trainers import (
     Step,
     Validation,
     bases,
+    prepared,
     weights,
 )
 from engine.local.trainers.download import base_folder
 
-RATE = 2e-4
-LENGTH = 2048
 # Before a line for us: what else the libraries print goes to the log.
 SIGN = b"\x1e"
 STATE = "state"
@@ -83,32 +82,8 @@ class Lora:
         self.name = model
 
     def plan(self, examples: list[Example], settings: Settings) -> Settings:
-        """OpenAI's rule for the epochs; one batch for each 25 examples, of 1 to 8; a rate of 2e-4.
-
-        max_length stays "auto" while the base model is not on this disk.
-        """
-        count = max(1, len(examples))
-        epochs = 3
-        if epochs * count < 100:
-            epochs = min(25, 100 // count)
-        elif epochs * count > 25_000:
-            epochs = max(1, 25_000 // count)
-        lora = settings.lora
-        lora = msgspec.structs.replace(
-            lora,
-            alpha=2.0 * lora.rank if lora.alpha == "auto" else lora.alpha,
-            learning_rate=RATE if lora.learning_rate == "auto" else lora.learning_rate,
-            max_length=self._length() if lora.max_length == "auto" else lora.max_length,
-            trainer="lora",
-        )
-        multiplier = settings.learning_rate_multiplier
-        return Settings(
-            n_epochs=epochs if settings.n_epochs == "auto" else settings.n_epochs,
-            batch_size=max(1, min(8, count // 25)) if settings.batch_size == "auto" else settings.batch_size,
-            learning_rate_multiplier=1.0 if multiplier == "auto" else multiplier,
-            seed=settings.seed,
-            lora=lora,
-        )
+        """See `prepared.plan`."""
+        return prepared.plan(self.name, "lora", examples, settings)
 
     def train(
         self,
@@ -119,9 +94,9 @@ class Lora:
         resume: bool,
     ) -> Progress:
         """See Trainer.train. StudioError where this machine, the model or the settings forbid it."""
-        bases.check(self.name)
+        bases.check(self.name, "lora")
         path = yield from base_folder(self.name)
-        bases.check(self.name)
+        bases.check(self.name, "lora")
         weights.check(path, settings.lora)
         state = out / STATE
         if not resume:
@@ -140,14 +115,6 @@ class Lora:
     def load(self, folder: Path) -> Model:
         """Models of this kind answer in a process of their own, not here."""
         raise StudioError(f"The adapter in {folder} cannot be loaded into this process.")
-
-    def _length(self) -> int | Literal["auto"]:
-        path = bases.folder(self.name)
-        if path is None:
-            return "auto"
-        config = bases.read_json(path / "config.json")
-        text = config.get("text_config", config)
-        return min(LENGTH, int(text.get("max_position_embeddings") or LENGTH))
 
 
 def _command(state: Path) -> list[str]:

@@ -16,17 +16,16 @@ from typing import Any
 import torch
 import transformers
 
-from engine.errors import DataError, StudioError
+from engine.errors import StudioError
 from engine.local.trainers import (
-    Example,
     Note,
     bases,
-    chat_template,
     labels,
     memory,
+    prepared,
     weights,
 )
-from engine.local.trainers.lora import LENGTH, Data, Run, Said, read
+from engine.local.trainers.lora import Data, Run, Said, read
 from engine.local.trainers.lora_state import Tell, journal, keep_best, last_saved, resumed
 
 # Longer trainings report every so many steps, so that a job's events stay readable.
@@ -41,20 +40,15 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     config = bases.read_json(path / "config.json")
     all_tensors = weights.tensors(path)
     adapted = weights.adapted(all_tensors, lora)
-    tokenizer = _tokenizer(path)
-    length = _length(lora.max_length, config, tokenizer)
-    held = data.validation or data.training[-max(1, len(data.training) // 10) :]
-    learned = data.training if data.validation else data.training[: -len(held)]
-    first = last_saved(state) is None  # what was said of the data is not said again
-    note = tell if first else _silent
-    training = _encode(tokenizer, learned, length, "training", note)
-    validation = _encode(tokenizer, held, length, "validation", note)
+    ready = prepared.prepare(path, data.training, data.validation, lora.max_length)
+    training, validation, tokenizer = ready.training, ready.validation, ready.tokenizer
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
     if stop.is_set():
         return
-    if not data.validation:
-        note(Note(f"No validation file: the last {len(held):,} examples are held out for validation"))
-    if differs := _differs(tokenizer, learned):
-        note(differs)
+    note = tell if last_saved(state) is None else _silent  # what was said of the data is not said again
+    for said in ready.notes:
+        note(said)
 
     device = _device()
     quantised = _quantised(lora.quantise, device)
@@ -70,10 +64,9 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
         width=width,
         quantised=quantised,
     )
-    longest = max(len(example.ids) for example in (*training, *validation))
     world = int(os.environ.get("WORLD_SIZE", "1"))
     batch = -(-int(settings.batch_size) // world)
-    way = memory.way(need, _free(device), batch, longest)
+    way = memory.way(need, _free(device), batch, ready.longest)
     note(
         Note(
             f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
@@ -169,65 +162,6 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
 
 
 def _silent(_: Said) -> None: ...
-
-
-def _tokenizer(path: Path) -> Any:
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-    except Exception as error:
-        raise StudioError(
-            f"The tokenizer in {path} cannot be loaded ({type(error).__name__}).",
-            "Choose another base model.",
-        ) from error
-    if not tokenizer.chat_template:
-        raise bases.no_template(path)
-    if not tokenizer.is_fast:
-        raise StudioError(
-            f"The model in {path} has no fast tokenizer, so its replies cannot be found in the tokens.",
-            "Choose a model with a tokenizer.json.",
-        )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def _length(asked: int | str, config: dict[str, Any], tokenizer: Any) -> int:
-    text = config.get("text_config", config)
-    most = min(int(text.get("max_position_embeddings") or 2**31), int(tokenizer.model_max_length))
-    return min(most, LENGTH if isinstance(asked, str) else asked)
-
-
-def _encode(
-    tokenizer: Any, examples: list[Example], length: int, name: str, tell: Tell
-) -> list[labels.Tokens]:
-    encoded = labels.encode(tokenizer, examples, length)
-    for note in encoded.notes(name, length):
-        tell(note)
-    if not encoded.examples:
-        reason = max(encoded.left_out, key=encoded.left_out.__getitem__, default="there are none")
-        raise DataError(
-            f"No {name} example can be used: {reason}.", "Choose another base model, or other examples."
-        )
-    return encoded.examples
-
-
-def _differs(tokenizer: Any, examples: list[Example]) -> Note | None:
-    """A word of warning where the model is asked for a reply in another way than it sees one in training."""
-    for example in examples:
-        if example.messages[-1].role == "assistant":
-            try:
-                whole = chat_template.rendered(tokenizer, example.messages)
-                asked = chat_template.prompt(tokenizer, example.messages[:-1])
-            except DataError:
-                continue
-            if whole.text[: whole.spans[-1][0]] != asked:
-                return Note(
-                    "The model's chat template asks for a reply in another way than it writes one down; "
-                    "the model may begin its replies with thoughts",
-                    "warn",
-                )
-            return None
-    return None
 
 
 def _device() -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.local.trainers import Example, Model, Progress, Settings
+from engine.errors import StudioError
+from engine.local.trainers import Example, Model, Progress, Settings, bases, prepared
+from engine.local.trainers.download import base_folder
 
 
 class Mlx:
@@ -14,7 +16,8 @@ class Mlx:
         self.name = model
 
     def plan(self, examples: list[Example], settings: Settings) -> Settings:
-        raise NotImplementedError
+        """See `prepared.plan`."""
+        return prepared.plan(self.name, "mlx", examples, settings)
 
     def train(
         self,
@@ -24,8 +27,15 @@ class Mlx:
         out: Path,
         resume: bool,
     ) -> Progress:
-        """See Trainer.train."""
-        raise NotImplementedError
+        """See Trainer.train. StudioError where this machine, the model or the settings forbid it."""
+        bases.check(self.name, "mlx")
+        base = yield from base_folder(self.name)
+        bases.check(self.name, "mlx")
+        from engine.local.trainers import mlx_training
+
+        plan = self.plan(examples, settings)
+        yield from mlx_training.train(self.name, base, examples, validation, plan, out, resume)
 
     def load(self, folder: Path) -> Model:
-        raise NotImplementedError
+        """Models of this kind answer in a process of their own, not here."""
+        raise StudioError(f"The adapter in {folder} cannot be loaded into this process.")

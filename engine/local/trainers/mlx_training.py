@@ -1,0 +1,115 @@
+"""How `mlx` trains: chats to tokens, a look at the memory, the base with an adapter, then the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.tuner.trainer import grad_checkpoint
+from mlx_lm.utils import maybe_set_recommended_wired_limit
+
+from engine.errors import StudioError
+from engine.local.trainers import (
+    Adapter,
+    Example,
+    LoraSettings,
+    Note,
+    Progress,
+    Settings,
+    bases,
+    memory,
+    mlx_adapter,
+    mlx_learning,
+    prepared,
+    weights,
+)
+
+
+def train(
+    name: str,
+    base: Path,
+    examples: list[Example],
+    validation: list[Example],
+    settings: Settings,
+    out: Path,
+    resume: bool,
+) -> Progress:
+    """See Trainer.train; `base` is the folder of the base model `name`, `settings` are without "auto"."""
+    _refuse(settings.lora)
+    first = not (resume and (out / mlx_learning.STATE).exists())
+    ready = prepared.prepare(base, examples, validation, settings.lora.max_length)
+    need = memory_needed(base, settings.lora, ready.longest)
+    way = memory.way(need, mlx_adapter.free_memory(), int(settings.batch_size), ready.longest)
+    if first:
+        yield from ready.notes
+        yield Note(
+            f"Training {need.trained:,} parameters beside those of {name} with mlx on the {_device()}: "
+            f"about {way.bytes / 1e9:.1f} GB of memory"
+        )
+        if way.again:
+            yield Note("Memory is tight: activations are computed twice, which is slower")
+    maybe_set_recommended_wired_limit()
+    model = mlx_adapter.load_base(base)
+    yield None
+    mx.random.seed(settings.seed)
+    config = {**mlx_adapter.add_layers(model, settings.lora), "model": str(base)}
+    if way.again:
+        grad_checkpoint(model.layers[0])
+    about = Adapter(base=name, path=str(base), trainer="mlx")
+    yield from mlx_learning.learn(
+        model,
+        ready.training,
+        ready.validation,
+        settings,
+        out,
+        resume,
+        way.at_once,
+        lambda folder: mlx_adapter.write(folder, model, config, about),
+    )
+
+
+def memory_needed(base: Path, lora: LoraSettings, longest: int) -> memory.Need:
+    """What the process takes, fitted to what `mx.get_peak_memory` says of models of several shapes.
+
+    longest: tokens of the longest example; attention keeps its weights for each pair of them.
+    """
+    config = bases.read_json(base / "config.json")
+    text: dict[str, Any] = config.get("text_config") or config
+    hidden = int(text.get("hidden_size") or 1024)
+    layers = int(text.get("num_hidden_layers") or 24)
+    inner = int(text.get("intermediate_size") or 4 * hidden)
+    heads = int(text.get("num_attention_heads") or hidden // 64)
+    width = 4 if text.get("dtype", text.get("torch_dtype")) == "float32" else 3
+    kept = 9 * hidden + 5 * inner + (6 * hidden + inner if lora.dropout else 0)
+    layer = width * kept + round(6.5 * heads * longest)
+    output = 20 * int(text.get("vocab_size") or 150_000)
+    adapted = weights.adapted(weights.tensors(base), lora)
+    return memory.Need(
+        device="cpu",
+        parameters=sum(path.stat().st_size for path in bases.weight_files(base)),
+        embedding=0,
+        trained=lora.rank * sum(sum(tensor.shape) for tensor in adapted),
+        width=1,
+        token=output + layers * layer,
+        one_layer=output + layer,
+        boundary=layers * hidden * width,
+        quantised=False,
+    )
+
+
+def _refuse(lora: LoraSettings) -> None:
+    if lora.modules_to_save:
+        raise StudioError(
+            "mlx-lm's adapters hold low-rank layers only, so modules_to_save cannot be used with it.",
+            "Leave it out, or ask for the trainer lora.",
+        )
+    if lora.quantise == "4bit":
+        raise StudioError(
+            "mlx-lm takes the base model as it is on the disk and does not quantise it for training.",
+            "Choose a base that is in 4 bits already, such as mlx-community's, or leave quantise out.",
+        )
+
+
+def _device() -> str:
+    return "GPU" if mx.default_device() == mx.gpu else "CPU"
