@@ -19,7 +19,8 @@ from mlx_lm.tuner.utils import load_adapters
 
 from engine.errors import StudioError
 from engine.local.generation import weights
-from engine.local.generation.backend import Continuation, Logits, Room
+from engine.local.generation.backend import Continuation, Room
+from engine.local.generation.sampling import Logits
 from engine.local.trainers.mlx_adapter import free_memory, load_base
 
 # What a prompt and a chat's cache take beside the weights, as a share of these; and in any case.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import StudioError
-from engine.local.trainers import Example, Model, Progress, Settings, bases, prepared
+from engine.local.trainers import Example, LoraSettings, Model, Progress, Settings, bases, prepared, weights
 from engine.local.trainers.download import base_folder
 
 
@@ -31,6 +31,8 @@ class Mlx:
         bases.check(self.name, "mlx")
         base = yield from base_folder(self.name)
         bases.check(self.name, "mlx")
+        _refuse(settings.lora)
+        weights.check(base, settings.lora)
         from engine.local.trainers import mlx_training
 
         plan = self.plan(examples, settings)
@@ -39,3 +41,16 @@ class Mlx:
     def load(self, folder: Path) -> Model:
         """Models of this kind answer in a process of their own, not here."""
         raise StudioError(f"The adapter in {folder} cannot be loaded into this process.")
+
+
+def _refuse(lora: LoraSettings) -> None:
+    if lora.modules_to_save:
+        raise StudioError(
+            "mlx-lm's adapters hold low-rank layers only, so modules_to_save cannot be used with it.",
+            "Leave it out, or ask for the trainer lora.",
+        )
+    if lora.quantise == "4bit":
+        raise StudioError(
+            "mlx-lm takes the base model as it is on the disk and does not quantise it for training.",
+            "Choose a base that is in 4 bits already, such as mlx-community's, or leave quantise out.",
+        )

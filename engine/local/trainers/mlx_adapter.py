@@ -20,8 +20,7 @@ from mlx_lm.utils import load_model
 
 from engine.errors import StudioError
 from engine.local import disk
-from engine.local.generation import memory
-from engine.local.trainers import Adapter, LoraSettings
+from engine.local.trainers import Adapter, LoraSettings, memory
 
 _LINEAR = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
 
@@ -87,6 +86,6 @@ def _targets(model: nn.Module, asked: str | tuple[str, ...]) -> list[str]:
 
 def free_memory() -> int:
     """Bytes: what the system has, and on Apple silicon no more than the GPU may take of it."""
-    free = memory.free()
+    free = memory.free_memory()
     most = mx.device_info().get("max_recommended_working_set_size")
     return min(free, int(most) - mx.get_active_memory()) if most else free

@@ -9,7 +9,6 @@ import mlx.core as mx
 from mlx_lm.tuner.trainer import grad_checkpoint
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
-from engine.errors import StudioError
 from engine.local.trainers import (
     Adapter,
     Example,
@@ -36,7 +35,6 @@ def train(
     resume: bool,
 ) -> Progress:
     """See Trainer.train; `base` is the folder of the base model `name`, `settings` are without "auto"."""
-    _refuse(settings.lora)
     first = not (resume and (out / mlx_learning.STATE).exists())
     ready = prepared.prepare(base, examples, validation, settings.lora.max_length)
     need = memory_needed(base, settings.lora, ready.longest)
@@ -81,8 +79,8 @@ def memory_needed(base: Path, lora: LoraSettings, longest: int) -> memory.Need:
     inner = int(text.get("intermediate_size") or 4 * hidden)
     heads = int(text.get("num_attention_heads") or hidden // 64)
     width = 4 if text.get("dtype", text.get("torch_dtype")) == "float32" else 3
-    kept = 9 * hidden + 5 * inner + (6 * hidden + inner if lora.dropout else 0)
-    layer = width * kept + round(6.5 * heads * longest)
+    kept = 12 * hidden + 6 * inner + (8 * hidden + 2 * inner if lora.dropout else 0)
+    layer = width * kept + 7 * heads * longest
     output = 20 * int(text.get("vocab_size") or 150_000)
     adapted = weights.adapted(weights.tensors(base), lora)
     return memory.Need(
@@ -96,19 +94,6 @@ def memory_needed(base: Path, lora: LoraSettings, longest: int) -> memory.Need:
         boundary=layers * hidden * width,
         quantised=False,
     )
-
-
-def _refuse(lora: LoraSettings) -> None:
-    if lora.modules_to_save:
-        raise StudioError(
-            "mlx-lm's adapters hold low-rank layers only, so modules_to_save cannot be used with it.",
-            "Leave it out, or ask for the trainer lora.",
-        )
-    if lora.quantise == "4bit":
-        raise StudioError(
-            "mlx-lm takes the base model as it is on the disk and does not quantise it for training.",
-            "Choose a base that is in 4 bits already, such as mlx-community's, or leave quantise out.",
-        )
 
 
 def _device() -> str:
