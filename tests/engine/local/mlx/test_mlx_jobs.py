@@ -245,7 +245,7 @@ def test_a_training_that_no_memory_bears_fails_before_anything_is_loaded(client:
         file.truncate(10**12)  # a file with a hole: takes no disk
     job = finished(client, start(client, base).id)
     assert job.status == "failed"
-    assert "This training needs about 1000" in job.error.message
+    assert "This training needs about 1,000" in job.error.message
     assert not metrics(client, job.id)
 
 
