@@ -10,6 +10,7 @@ import pytest
 import seasons
 import tiny_language_model
 
+from engine.errors import StudioError
 from engine.local.trainers import (
     ChatMessage,
     Checkpoint,
@@ -166,3 +167,25 @@ def test_the_estimate_of_memory_is_near_and_not_below(
     weights = sum(array.nbytes for _, array in mlx_adapter.tree_flatten(model.parameters()))
     taken = mx.get_peak_memory() - before + weights
     assert taken <= estimate <= 2 * taken
+
+
+def test_what_no_memory_bears_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    base = tiny_language_model.make(tmp_path / "vast")
+    with (base / "model.safetensors").open("r+b") as file:
+        file.truncate(10**12)  # a file with a hole: takes no disk
+    with pytest.raises(StudioError, match=r"This training needs about 1,00\d\.\d GB of memory"):
+        list(training(base, tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("lora", "reason"),
+    [
+        ({"modules_to_save": ("lm_head",)}, "modules_to_save cannot be used"),
+        ({"quantise": "4bit"}, "does not quantise it"),
+    ],
+)
+def test_what_mlx_cannot_follow_is_refused(
+    base: Path, tmp_path: Path, lora: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(StudioError, match=reason):
+        list(training(base, tmp_path / "out", **lora))
