@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from engine.local.trainers import (
     ChatMessage,
     Checkpoint,
     Example,
+    LoraSettings,
     Model,
     Piece,
     Settings,
@@ -295,3 +297,11 @@ def test_a_model_of_the_other_trainer_is_refused(trained, name: str):
     (other,) = set(NAMES) - {name}
     with pytest.raises(StudioError):
         trainer_for(name).load(trained[other][0])
+
+
+@pytest.mark.parametrize(("trainer", "library"), [("lora", "peft"), ("mlx", "mlx_lm")])
+def test_a_trainer_whose_extra_is_absent_says_how_to_install_it(trainer, library):
+    if find_spec(library):
+        pytest.skip(f"needs an environment without the extra [{trainer}]")
+    with pytest.raises(StudioError, match=rf"pip install 'understudy\[{trainer}\]'"):
+        trainer_for("owner/model", Settings(lora=LoraSettings(trainer=trainer)))
