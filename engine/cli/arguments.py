@@ -202,8 +202,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--for", dest="provider", metavar="PROVIDER", default="openai", help="whose rules")
 
     def provider_options(command: argparse.ArgumentParser) -> None:
-        command.add_argument("--provider", metavar="NAME", help="local, openai or custom")
-        command.add_argument("--base-url", metavar="URL", help="where a custom provider answers")
+        command.add_argument(
+            "--provider", metavar="NAME", help="local, openai, custom, ollama, ...: see `providers`"
+        )
+        command.add_argument(
+            "--base-url", metavar="URL", help="where it answers, unless it is local or openai"
+        )
         command.add_argument("--key-env", metavar="NAME", help="the variable that holds its key")
 
     command = add("train", "training", "train", "fine-tune a model on one person's messages")

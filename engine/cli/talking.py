@@ -15,6 +15,7 @@ from engine.folders import studio_path
 from engine.providers import Connection, Provider, connect, delete_model, provider
 from engine.providers import models as list_models
 from engine.providers import providers as list_providers
+from engine.providers.presets import services
 from engine.safe_text import harmless
 
 
@@ -155,7 +156,9 @@ async def _delete(args: argparse.Namespace, chosen: Provider) -> int:
 
 
 async def providers(args: argparse.Namespace) -> int:
-    for row in list_providers():
+    listed = list_providers()
+    names = {row.name for row in listed}
+    for row in [*listed, *(provider(name) for name in services() if name not in names)]:
         if args.json:
             emit(
                 {
@@ -169,6 +172,6 @@ async def providers(args: argparse.Namespace) -> int:
                 }
             )
         else:
-            out(f"{row.name:<10}{', '.join(sorted(row.calls))}")
-            out(f"{'':<10}{row.note}")
+            out(f"{row.name:<11}{', '.join(sorted(row.calls))}")
+            out(f"{'':<11}{row.note}")
     return 0

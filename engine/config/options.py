@@ -45,7 +45,8 @@ class Settings(Struct, frozen=True):
         Path | None, Meta(description="The studio file; empty is studio.db in your data folder.")
     ] = None
     provider: Annotated[
-        str, Meta(description="Where a training goes unless another is named: local, openai or custom.")
+        str,
+        Meta(description="Who trains and chats unless another is named; `understudy providers` lists them."),
     ] = "local"
     base_url: Annotated[
         str, Meta(description="Where the provider custom answers, like http://localhost:8000/v1.")

@@ -106,9 +106,10 @@ async def _calls(connection: Connection) -> frozenset[str]:
     client = connection.openai.with_options(timeout=_CONNECT_SECONDS)
     try:
         models = await _has(client.models.with_raw_response.list())
-        if connection.provider.name != "custom":
+        if connection.provider.name == "openai":
             return connection.provider.calls
-        jobs = await _has(client.fine_tuning.jobs.with_raw_response.list(limit=1))
+        trains = "jobs" in connection.provider.calls
+        jobs = trains and await _has(client.fine_tuning.jobs.with_raw_response.list(limit=1))
     except (openai.OpenAIError, OSError) as error:
         raise explain(error, connection.provider) from error
     if not models and not jobs:
@@ -167,7 +168,9 @@ def _client(
         transport = httpx2.AsyncHTTPTransport(uds=socket, verify=False)
         http = httpx2.AsyncClient(transport=transport, timeout=limits, trust_env=False)
     else:
-        http = httpx2.AsyncClient(timeout=limits, trust_env=not direct)
+        # SSL_CERT_FILE counts on the way past the proxies too: a server of one's own has its own certificate.
+        known = httpx2.create_ssl_context(trust_env=True)
+        http = httpx2.AsyncClient(timeout=limits, trust_env=not direct, verify=known)
     # What OPENAI_ORG_ID and OPENAI_PROJECT_ID say is no other service's business.
     absent: Any = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
     return openai.AsyncOpenAI(

@@ -18,6 +18,7 @@ from engine.errors import StudioError
 OPENAI_URL = "https://api.openai.com/v1"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ALL_CALLS = frozenset({"files", "jobs", "models", "chat"})
+_CHAT_CALLS = frozenset({"models", "chat"})
 _MEGABYTE = 1 << 20
 
 
@@ -28,6 +29,14 @@ class Offer(msgspec.Struct, frozen=True):
     retires: date | None = None
     training_price: float | None = None
     price_date: date | None = None
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A program that serves models for chat alone: a `custom` provider whose usual address is known."""
+
+    name: str
+    title: str
+    base_url: str
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -64,15 +73,18 @@ class Provider(msgspec.Struct, frozen=True):
 
 
 def provider(name: str, *, base_url: str | None = None, key_env: str | None = None) -> Provider:
-    """The preset `name`: local, openai or custom. Raises StudioError for anything else.
+    """The preset `name`: local, openai, custom or one of `services()`. Raises StudioError for anything else.
 
-    base_url belongs to `custom` alone (else the settings' base_url); key_env names the environment
-    variable to take the key from.
+    base_url belongs to `custom` (else the settings' base_url) and to services that run elsewhere than
+    usual; key_env names the environment variable to take the key from.
     """
     if name == "custom":
         return _custom(base_url or config.load().settings.base_url, key_env)
+    if (service := services().get(name)) is not None:
+        return _served(service, base_url or service.base_url, key_env)
     if name not in ("local", "openai"):
-        raise StudioError(f"There is no provider called {name}.", "Choose local, openai or custom.")
+        known = ", ".join(["local", "openai", *services()])
+        raise StudioError(f"There is no provider called {name}.", f"Choose {known} or custom.")
     chosen = _local() if name == "local" else _openai(key_env)
     if base_url and base_url != chosen.base_url:
         raise StudioError(
@@ -82,9 +94,17 @@ def provider(name: str, *, base_url: str | None = None, key_env: str | None = No
 
 
 def providers() -> list[Provider]:
-    """Every preset that can be used now; `custom` only where the settings say its base_url."""
-    names = ["local", "openai"] + (["custom"] if config.load().settings.base_url else [])
-    return [provider(name) for name in names]
+    """Every preset that can be used now; `custom` and services only where the settings say so."""
+    settings = config.load().settings
+    names = ["local", "openai"] + (["custom"] if settings.base_url else [])
+    return [provider(name) for name in [*names, *(name for name in services() if name == settings.provider)]]
+
+
+@cache
+def services() -> dict[str, Service]:
+    """The programs that serve models for chat alone, by name."""
+    table = tomllib.loads(files("engine.providers").joinpath("services.toml").read_text("utf-8"))
+    return {one.name: one for one in msgspec.convert(table["service"], list[Service])}
 
 
 def _local() -> Provider:
@@ -147,6 +167,17 @@ def _custom(base_url: str | None, key_env: str | None) -> Provider:
         offers=(),
         stays_here=False,
         note="Any service with OpenAI's protocol. Where it cannot fine-tune, it is used for chat alone.",
+    )
+
+
+def _served(service: Service, base_url: str, key_env: str | None) -> Provider:
+    # Only a key that is named for it: UNDERSTUDY_API_KEY may belong to another service.
+    return msgspec.structs.replace(
+        _custom(base_url, key_env),
+        name=service.name,
+        key_env=key_env,
+        calls=_CHAT_CALLS,
+        note=f"{service.title} at {base_url}, or at --base-url. For chat alone: it trains nothing.",
     )
 
 

@@ -64,7 +64,7 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
         from engine.providers import providers
 
         self.dataset = dataset
-        usable = {one.name: one for one in providers()}
+        usable = {one.name: one for one in providers() if "jobs" in one.calls}
         self.provider = usable.get(self._app.settings.provider, usable["local"])
         self.base_model = next(iter(self.provider.base_models), "")
         self.problem: StudioError | None = None
@@ -166,12 +166,14 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
 
 
 def usable_providers() -> tuple[list[Provider], list[str]]:
-    """Those whose key is there, and a sentence about each of the others."""
+    """Those that train and whose key is there, and a sentence about each whose key is not."""
     from engine.providers import providers
     from engine.providers.presets import key_of
 
     usable, missing = [], []
     for one in providers():
+        if "jobs" not in one.calls:
+            continue
         try:
             key_of(one)
         except StudioError as error:

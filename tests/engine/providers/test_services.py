@@ -1,0 +1,89 @@
+"""Programs that serve models for chat alone, with nothing but a list of models and chat completions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chat_only_server import MODEL, REPLY, ChatOnlyServer, chat_only_server
+from real_command import understudy
+
+from engine.chat import ChatSettings, stream
+from engine.errors import StudioError
+from engine.providers import connect, models, provider, providers
+from engine.providers.presets import services
+
+
+@pytest.fixture
+def server() -> Iterator[ChatOnlyServer]:
+    with chat_only_server() as running:
+        yield running
+
+
+def test_each_service_has_its_usual_address_and_chats_alone() -> None:
+    assert {name: one.base_url for name, one in services().items()} == {
+        "vllm": "http://localhost:8000/v1",
+        "ollama": "http://localhost:11434/v1",
+        "llama.cpp": "http://localhost:8080/v1",
+        "lmstudio": "http://localhost:1234/v1",
+    }
+    for name in services():
+        chosen = provider(name)
+        assert (chosen.name, chosen.calls) == (name, {"models", "chat"})
+        assert not chosen.stays_here and chosen.base_url and "trains nothing" in chosen.note
+    assert provider("ollama", base_url="http://far.example:9/v1/").base_url == "http://far.example:9/v1"
+    with pytest.raises(StudioError, match="no web address"):
+        provider("vllm", base_url="far.example")
+
+
+def test_a_service_is_offered_where_the_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {one.name for one in providers()} & services().keys()
+    monkeypatch.setenv("UNDERSTUDY_PROVIDER", "ollama")
+    assert "ollama" in [one.name for one in providers()]
+
+
+@pytest.mark.parametrize("name", ["custom", "vllm", "ollama", "llama.cpp", "lmstudio"])
+async def test_a_server_with_models_and_chat_alone_is_chatted_with(
+    name: str, server: ChatOnlyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_API_KEY", "the-key-of-another-service")
+    async with await connect(provider(name, base_url=server.url), tmp_path) as connection:
+        assert connection.calls == {"models", "chat"}
+        assert [(model.id, model.base) for model in await models(connection)] == [(MODEL, False)]
+        pieces = [
+            piece
+            async for piece in stream(
+                connection, ChatSettings(model=MODEL, system="Be a tortoise."), [("user", "hi")]
+            )
+        ]
+        assert "".join(piece.text for piece in pieces) == "".join(REPLY)
+        assert pieces[-1].done and pieces[-1].finish == "stop"
+        with pytest.raises(StudioError, match="has no model hare"):
+            async for _ in stream(connection, ChatSettings(model="hare"), [("user", "hi")]):
+                pass
+    asked = {path for _, path in server.requests}
+    assert asked == {"/v1/models", "/v1/chat/completions"} | (
+        {"/v1/fine_tuning/jobs?limit=1"} if name == "custom" else set()
+    )
+    # A key goes to the service that it was named for, and to no other.
+    sent = "the-key-of-another-service" in str(server.keys)
+    assert sent == (name == "custom")
+
+
+def test_from_the_command_line(server: ChatOnlyServer, tmp_path: Path) -> None:
+    studio = tmp_path / "studio.db"
+    there = ("--provider", "llama.cpp", "--base-url", server.url)
+    said = understudy("chat", MODEL, *there, "-p", "hello", studio=studio)
+    assert (said.returncode, said.stdout) == (0, "".join(REPLY) + "\n"), said.stderr
+    listed = understudy("models", *there, "--json", studio=studio)
+    assert [json.loads(line)["id"] for line in listed.stdout.splitlines()] == [MODEL]
+
+
+def test_all_are_listed_with_what_they_can_do(tmp_path: Path) -> None:
+    done = understudy("providers", "--json", studio=tmp_path / "studio.db")
+    rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert rows.keys() == {"local", "openai", *services()}
+    assert rows["ollama"]["calls"] == ["chat", "models"] and "jobs" in rows["local"]["calls"]
+    assert rows["vllm"]["base_url"] == "http://localhost:8000/v1"
