@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from engine import __version__, config
 
-PATHS = frozenset({"studio", "paths", "out", "recipe", "file"})
+PATHS = frozenset({"studio", "paths", "out", "recipe", "file", "certificate", "key"})
 """The arguments that name files."""
 
 
@@ -266,5 +266,7 @@ def parser() -> argparse.ArgumentParser:
     command = add("serve", "serving", "serve", "run the local provider for another machine")
     command.add_argument("--host", default="127.0.0.1", metavar="HOST")
     command.add_argument("--port", type=int, default=8040, metavar="PORT")
+    command.add_argument("--certificate", metavar="FILE", help="speak TLS with this certificate (PEM)")
+    command.add_argument("--key", metavar="FILE", help="its private key (PEM)")
     command.set_defaults(run=None, alone=_alone("serving", "serve"))
     return top

@@ -156,3 +156,8 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens on `host` can be reached from this machine alone."""
+    return host == "localhost" or (is_address(host) and ip_address(host).is_loopback)

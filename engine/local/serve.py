@@ -31,6 +31,7 @@ from engine import __version__, config
 from engine.errors import StudioError
 from engine.folders import private
 from engine.local import disk
+from engine.local.certificate import Certificate
 from engine.local.files import Files
 from engine.local.generation.hosts import Hosts
 from engine.local.guard import Guard, is_address, json_response
@@ -47,7 +48,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "local.invalid"})
 
 
 class Running(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`server.json`: where a client finds this server. Either `socket`, or `host` and `port`."""
+    """`server.json`: where a client finds this server. Either `socket`, or `host` and `port`, there with
+    the file of the `certificate` where it speaks TLS."""
 
     pid: int
     token: str
@@ -56,6 +58,7 @@ class Running(msgspec.Struct, frozen=True, omit_defaults=True):
     socket: str | None = None
     host: str | None = None
     port: int | None = None
+    certificate: str | None = None
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -65,6 +68,7 @@ class Listener(msgspec.Struct, frozen=True):
     allows: Callable[[str], bool]
     path: Path | None = None
     host: str | None = None
+    certificate: Certificate | None = None
 
 
 def run(
@@ -72,14 +76,15 @@ def run(
     *,
     host: str | None = None,
     port: int | None = None,
+    certificate: Certificate | None = None,
     idle_seconds: float = IDLE_SECONDS,
     announce: Callable[[Running], None] | None = None,
 ) -> None:
     """Serve `folder` until a signal, POST /shutdown or `idle_seconds` without job and request.
 
-    A Unix socket, unless host or port is given (port 0: any free one). `announce` is called once, when it
-    can be reached. Raises StudioError when the folder
-    is served already or the address is taken.
+    A Unix socket, unless host or port is given (port 0: any free one); there with TLS where there is a
+    certificate. `announce` is called once, when it can be reached. Raises StudioError when the folder is
+    served already or the address is taken.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
@@ -91,7 +96,9 @@ def run(
         tempfile.tempdir = str(private(folder / "files"))  # an upload's private text is spooled nowhere else
         _log_to(folder / "server.log")
         listener = (
-            _listen_tcp(host or "127.0.0.1", port or 0) if host or port is not None else _listen(folder)
+            _listen_tcp(host or "127.0.0.1", port or 0, certificate)
+            if host or port is not None
+            else _listen(folder)
         )
         try:
             asyncio.run(_serve(folder, listener, token, idle_seconds, announce))
@@ -142,7 +149,7 @@ async def _serve(
     queue.recover()
     training = loop.create_task(queue.run())
     idle = loop.create_task(_stop_when_idle(door, queue, stopping, idle_seconds))
-    await _Server(door, stopping, ready, ending).serve(sockets=[listener.bound])
+    await _Server(door, listener.certificate, stopping, ready, ending).serve(sockets=[listener.bound])
     await hosts.close()
     await training
     idle.cancel()
@@ -152,7 +159,12 @@ class _Server(uvicorn.Server):
     """uvicorn without its own signals and without waking ten times a second to look whether to stop."""
 
     def __init__(
-        self, app: Guard, stopping: asyncio.Event, ready: Callable[[], None], ending: Callable[[], None]
+        self,
+        app: Guard,
+        certificate: Certificate | None,
+        stopping: asyncio.Event,
+        ready: Callable[[], None],
+        ending: Callable[[], None],
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -167,6 +179,8 @@ class _Server(uvicorn.Server):
                 proxy_headers=False,
                 timeout_keep_alive=_KEEP_ALIVE,
                 timeout_graceful_shutdown=_LAST_REPLIES,
+                ssl_certfile=certificate.chain if certificate else None,
+                ssl_keyfile=certificate.key if certificate else None,
             )
         )
         self._stopping = stopping
@@ -237,7 +251,7 @@ def _socket_path(folder: Path) -> Path:
     raise StudioError("No folder is short enough for the local provider's socket.", "Set XDG_RUNTIME_DIR.")
 
 
-def _listen_tcp(host: str, port: int) -> Listener:
+def _listen_tcp(host: str, port: int, certificate: Certificate | None) -> Listener:
     address = f"{host}:{port}"
     try:
         if not 0 <= port <= 65535:  # the system's look-up would quietly take the port modulo 65536
@@ -254,12 +268,14 @@ def _listen_tcp(host: str, port: int) -> Listener:
         else:
             message, hint = f"{address} cannot be listened on ({error}).", "Choose another --host or --port."
         raise StudioError(message, hint) from None
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by name
-        names = {socket.gethostname(), f"{socket.gethostname()}.local"}
-        return Listener(
-            bound, lambda asked: asked in _LOOPBACK | names or is_address(asked), host="127.0.0.1"
-        )
-    return Listener(bound, lambda asked: asked in _LOOPBACK | {host}, host=host)
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - asked for by name
+    names = {socket.gethostname(), f"{socket.gethostname()}.local"} if everywhere else {host}
+
+    def allows(asked: str) -> bool:
+        own = asked in _LOOPBACK or asked in names or (everywhere and is_address(asked))
+        return own or (certificate is not None and certificate.covers(asked))
+
+    return Listener(bound, allows, host="127.0.0.1" if everywhere else host, certificate=certificate)
 
 
 def _running(listener: Listener, token: str) -> Running:
@@ -271,6 +287,7 @@ def _running(listener: Listener, token: str) -> Running:
         socket=str(listener.path) if listener.path else None,
         host=listener.host,
         port=None if listener.path else listener.bound.getsockname()[1],
+        certificate=str(listener.certificate.chain) if listener.certificate else None,
     )
 
 

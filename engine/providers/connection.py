@@ -66,7 +66,7 @@ class Connection:
                 local_process.start(self._folder), asyncio.to_thread(_load_sdk)
             )
             self.openai = _client(
-                self.provider, endpoint.base_url, endpoint.token, self._patience, socket=endpoint.socket
+                self.provider, endpoint.base_url, endpoint.token, self._patience, endpoint=endpoint
             )
             return
         key = key_of(self.provider)
@@ -155,7 +155,7 @@ def _client(
     key: str,
     patience: float,
     *,
-    socket: str | None = None,
+    endpoint: local_process.Endpoint | None = None,
     direct: bool = True,
 ) -> AsyncOpenAI:
     """direct: past any proxy. The address is always given, so that no OPENAI_BASE_URL can move it, and
@@ -164,8 +164,8 @@ def _client(
     import openai
 
     limits = httpx2.Timeout(patience, connect=min(patience, _CONNECT_SECONDS))
-    if socket is not None:
-        transport = httpx2.AsyncHTTPTransport(uds=socket, verify=False)
+    if endpoint is not None:
+        transport = httpx2.AsyncHTTPTransport(uds=endpoint.socket, verify=endpoint.trusted())
         http = httpx2.AsyncClient(transport=transport, timeout=limits, trust_env=False)
     else:
         # SSL_CERT_FILE counts on the way past the proxies too: a server of one's own has its own certificate.

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,7 +35,8 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where a running local server answers: at `socket` (a path), else at host and port."""
+    """Where a running local server answers: at `socket` (a path), else at host and port; there with TLS
+    where it shows a `certificate` (a file)."""
 
     pid: int
     token: str
@@ -42,13 +44,24 @@ class Endpoint(msgspec.Struct, frozen=True):
     socket: str | None = None
     host: str | None = None
     port: int | None = None
+    certificate: str | None = None
 
     @property
     def base_url(self) -> str:
         if self.socket:
             return "http://local.invalid/v1"
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host
-        return f"http://{host}:{self.port}/v1"
+        return f"{'https' if self.certificate else 'http'}://{host}:{self.port}/v1"
+
+    def trusted(self) -> ssl.SSLContext | bool:
+        """What to believe on the way there: this server's own certificate and no other."""
+        if self.certificate is None:
+            return False
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # here it is asked by an address that the certificate need not hold
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(self.certificate)
+        return context
 
     def __repr__(self) -> str:
         """Without the token: a repr ends up in logs."""
@@ -181,7 +194,7 @@ def _client(endpoint: Endpoint) -> Any:
     import httpx2
 
     return httpx2.AsyncClient(
-        transport=httpx2.AsyncHTTPTransport(uds=endpoint.socket, verify=False),
+        transport=httpx2.AsyncHTTPTransport(uds=endpoint.socket, verify=endpoint.trusted()),
         base_url=endpoint.base_url.removesuffix("/v1"),
         headers={"Authorization": f"Bearer {endpoint.token}"},
         timeout=5.0,
