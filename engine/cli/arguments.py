@@ -214,10 +214,17 @@ def parser() -> argparse.ArgumentParser:
     recipe_options(command)
     command.add_argument("--dataset", metavar="ID", help="train on a dataset that was made before")
     provider_options(command)
-    command.add_argument("--base-model", metavar="MODEL", help="what to fine-tune")
+    command.add_argument("--base-model", metavar="MODEL", help="what to fine-tune: an id, or a folder")
     command.add_argument("--epochs", type=_epochs, metavar="N", help="1 to 50")
     command.add_argument("--batch-size", type=_positive, metavar="N")
     command.add_argument("--learning-rate", type=_between(0.0001, 100), metavar="X", help="times the default")
+    command.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of an open base model's adapter: rank=32, alpha=64, dropout=0.1, ...",
+    )
     command.add_argument("--suffix", default="", metavar="S", help="a name inside the model's id")
     command.add_argument("--seed", type=_seed, metavar="N")
     command.add_argument("--follow", action="store_true", help="stay until the job has ended")

@@ -8,6 +8,8 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from engine import config
 from engine.archive import EventRow, JobRow, Studio
@@ -34,6 +36,10 @@ from engine.providers import (
     resume,
 )
 from engine.providers import train as start
+from engine.providers.base_models import base_model, is_open_model
+
+_FOLDERS = ("/", "./", "../", "~/")
+"""How a base model begins that is a folder, and none of the hub's."""
 
 
 async def train(args: argparse.Namespace) -> int:
@@ -50,16 +56,22 @@ async def train(args: argparse.Namespace) -> int:
                 f"{chosen.name} has no default base model.",
                 "Name one with --base-model; `understudy models` lists them.",
             )
+        model = args.base_model or chosen.base_models[0]
+        base = None
+        if chosen.stays_here and is_open_model(model):
+            model = str(Path(model).expanduser().absolute()) if model.startswith(_FOLDERS) else model
+            base = await asyncio.to_thread(base_model, model, local_provider(args))
         settings = TrainSettings(
-            base_model=args.base_model or chosen.base_models[0],
+            base_model=model,
             epochs=args.epochs,
             batch_size=args.batch_size,
             learning_rate=args.learning_rate,
             suffix=args.suffix,
             seed=args.seed,
+            lora=_lora(args.lora),
         )
         say(summary(dataset))
-        _agree(args, plan(dataset, chosen, settings))
+        _agree(args, plan(dataset, chosen, settings, base))
         async with await connect(chosen, local_provider(args)) as connection:
             job = None
             async for stage in start(studio, connection, dataset, settings):
@@ -79,6 +91,34 @@ async def train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _lora(given: list[str]) -> dict[str, Any]:
+    """--lora KEY=VALUE as the local provider takes it. Raises StudioError with what it does take."""
+    import msgspec
+
+    # What they are is the provider's to say: the same words are refused there.
+    from engine.local.trainers import LoraSettings
+
+    fields = {field.name: field.type for field in msgspec.structs.fields(LoraSettings)}
+    chosen: dict[str, Any] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if name not in fields or not equals:
+            raise StudioError(
+                f"--lora takes no {one}.", f"It takes NAME=VALUE; names are {', '.join(fields)}."
+            )
+        parts = [part.strip() for part in value.split(",")]
+        try:
+            typed = msgspec.convert(value if len(parts) == 1 else parts, fields[name], strict=False)
+        except msgspec.ValidationError as error:
+            try:
+                typed = msgspec.convert(parts, fields[name])  # one name where several may stand
+            except msgspec.ValidationError:
+                problem = str(error).partition(" - at")[0]
+                raise StudioError(f"--lora {one} cannot be taken: {problem}.") from None
+        chosen[name] = msgspec.to_builtins(typed)
+    return chosen
+
+
 def _agree(args: argparse.Namespace, plan: Plan) -> None:
     """Say what goes where; where it leaves this machine a person must agree first."""
     where = "stays on this machine" if plan.stays_here else f"goes to {plan.host}"
@@ -86,6 +126,8 @@ def _agree(args: argparse.Namespace, plan: Plan) -> None:
         f"{number(plan.examples)} training and {number(plan.validation)} validation examples "
         f"with the words of {number(plan.people)} people: everything {where}. {plan.price}".rstrip()
     )
+    for name, words in plan.needs:
+        say(f"{name}: {words}")
     for line in (*plan.notes, *plan.warnings):
         say(line)
     if plan.stays_here or args.yes:

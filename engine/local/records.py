@@ -158,3 +158,12 @@ class Result(msgspec.Struct, frozen=True):
     status: Literal["succeeded", "failed", "stopped"]
     trained_tokens: int | None = None
     error: JobError | None = None
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A row of `measured.jsonl`: how long a job took for so many examples, each counted once an epoch."""
+
+    model: str
+    examples: float
+    seconds: float
+    at: int

@@ -26,6 +26,7 @@ from engine.local.records import (
     Event,
     Job,
     JobError,
+    Measured,
     Result,
     checkpoint_model_id,
 )
@@ -110,6 +111,10 @@ def _train(folder: Path, stop: threading.Event) -> Result:
             if stop.is_set():
                 return Result("stopped")
     epochs = plan.n_epochs if isinstance(plan.n_epochs, int) else 1
+    if "/" in job.model and (seconds := journal.seconds()):
+        share, took = seconds
+        made = Measured(job.model, len(training) * epochs * share, took, int(time.time()))
+        disk.append(folder.parent.parent / "measured.jsonl", made)
     return Result("succeeded", trained_tokens=round(_tokens(training) * epochs * journal.done))
 
 
@@ -122,7 +127,14 @@ class _Writer:
         self._out = out
         self._first: tuple[int, float] | None = None
         self._last: Step | None = None
+        self._at = 0.0
         self.done = 1.0
+
+    def seconds(self) -> tuple[float, float] | None:
+        """Which share of all steps was made between the first and the last that are known, in which time."""
+        if self._first is None or self._last is None or self._last.step == self._first[0]:
+            return None
+        return (self._last.step - self._first[0]) / self._last.steps, self._at - self._first[1]
 
     def write(self, item: Step | Validation | Checkpoint | Note) -> None:
         if isinstance(item, Step):
@@ -136,7 +148,7 @@ class _Writer:
 
     def _step(self, step: Step) -> None:
         now = time.time()
-        self._last = step
+        self._last, self._at = step, now
         self.done = step.step / step.steps
         self._first = self._first or (step.step, now)
         made = step.step - self._first[0]

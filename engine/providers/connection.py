@@ -26,14 +26,14 @@ class Connection:
 
     provider: the preset. openai: the SDK's client, its address and key set.
     calls: what this provider really has, found out when connecting.
-    nearby: it runs on this machine, so asking often costs nothing.
+    nearby: it runs on this machine, so asking often costs nothing. folder: of the local provider.
     """
 
     def __init__(self, provider: Provider, folder: Path, patience: float) -> None:
         self.provider = provider
         self.calls = provider.calls
         self.openai: AsyncOpenAI
-        self._folder = folder
+        self.folder = folder
         self._patience = patience
 
     def __repr__(self) -> str:
@@ -62,9 +62,7 @@ class Connection:
         """
         if self.provider.stays_here:
             # The SDK takes longer to load than the server to start: do both at once.
-            endpoint, _ = await asyncio.gather(
-                local_process.start(self._folder), asyncio.to_thread(_load_sdk)
-            )
+            endpoint, _ = await asyncio.gather(local_process.start(self.folder), asyncio.to_thread(_load_sdk))
             self.openai = _client(
                 self.provider, endpoint.base_url, endpoint.token, self._patience, endpoint=endpoint
             )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from engine.dataset.chunks import Dataset
+from engine.providers.base_models import Base, hub_host
 from engine.providers.presets import LOOPBACK, Offer, Provider
+
+MOST_TOKENS = 2048
+"""Longer examples are cut where a model is trained on this machine, unless `max_length` says otherwise."""
 
 
 class TrainSettings(msgspec.Struct, frozen=True):
     """What a person may choose. None: the provider chooses. learning_rate: a multiplier, 1.0 is usual.
-    suffix: becomes part of the model's name; "" for the AI sender's."""
+    suffix: becomes part of the model's name; "" for the AI sender's. lora: of the local provider, by name."""
 
     base_model: str
     epochs: int | None = None
@@ -20,6 +25,7 @@ class TrainSettings(msgspec.Struct, frozen=True):
     learning_rate: float | None = None
     suffix: str | None = None
     seed: int | None = None
+    lora: dict[str, Any] = {}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -28,7 +34,8 @@ class Plan(msgspec.Struct, frozen=True):
     host: where to, for people. examples, validation: chunks in each file; the test split never goes.
     people: whose words are in them, the AI sender included. tokens: of both files, once.
     epochs: None where only the provider knows. price: one sentence. notes: what happens to the files.
-    warnings: what a person should know before agreeing.
+    needs: what an open base model asks of this machine, as (name, words) such as ("memory", "..."), in
+    the order to show them. warnings: what a person should know before agreeing.
     """
 
     provider: str
@@ -43,10 +50,14 @@ class Plan(msgspec.Struct, frozen=True):
     price: str
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    needs: tuple[tuple[str, str], ...] = ()
 
 
-def plan(dataset: Dataset, provider: Provider, settings: TrainSettings) -> Plan:
-    """Sends nothing and asks nobody; fast enough to be called at every change of the settings."""
+def plan(dataset: Dataset, provider: Provider, settings: TrainSettings, base: Base | None = None) -> Plan:
+    """Sends nothing and asks nobody; fast enough to be called at every change of the settings.
+
+    base: what is known of an open base model of the local provider.
+    """
     train, valid = dataset.examples("train"), dataset.examples("valid")
     people = {turn.sender for chunk in train + valid for turn in chunk.turns if turn.role != "system"}
     tokens = sum(chunk.tokens for chunk in train)
@@ -64,7 +75,8 @@ def plan(dataset: Dataset, provider: Provider, settings: TrainSettings) -> Plan:
         epochs=epochs,
         price=_price(provider, offer, tokens, epochs),
         notes=_notes(provider),
-        warnings=_warnings(provider, offer, settings, len(train)),
+        warnings=_warnings(provider, offer, settings, len(train), base),
+        needs=_needs(base, max((chunk.tokens for chunk in train), default=0)) if base else (),
     )
 
 
@@ -75,6 +87,29 @@ def auto_epochs(examples: int) -> int:
     if 3 * examples > 25_000:
         return max(1, 25_000 // examples)
     return 3
+
+
+def _needs(base: Base, longest: int) -> tuple[tuple[str, str], ...]:
+    tokens = min(max(longest, 1), MOST_TOKENS)
+    memory, here = base.memory(tokens), base.machine.memory
+    of = "this graphics card" if base.machine.kind == "cuda" else "this machine"
+    has = f"; {of} has {size(here)}" if here else ""
+    if memory is None:
+        takes = f"not known before it is downloaded{has}"
+    else:
+        takes = f"about {size(memory)} for examples of {tokens:,} tokens, one at a time{has}"
+    if base.folder is not None:
+        load = "none, it is on this machine"
+    else:
+        much = f"about {size(base.download)}" if base.download else "of unknown size"
+        load = f"{much} from {hub_host()}, once; nothing of yours goes there"
+    rows = [("memory", takes), ("time", base.measured or "not measured here yet"), ("download", load)]
+    return (("needs", base.needs), *rows) if base.needs else tuple(rows)
+
+
+def size(count: int) -> str:
+    """Bytes in words: 1.5 GB, 269 MB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _price(provider: Provider, offer: Offer | None, tokens: int, epochs: int | None) -> str:
@@ -98,9 +133,11 @@ def _notes(provider: Provider) -> tuple[str, ...]:
 
 
 def _warnings(
-    provider: Provider, offer: Offer | None, settings: TrainSettings, examples: int
+    provider: Provider, offer: Offer | None, settings: TrainSettings, examples: int, base: Base | None
 ) -> tuple[str, ...]:
     found = []
+    if base is not None and base.machine.memory and (base.memory(1) or 0) > base.machine.memory:
+        found.append(f"{base.id} is too large for the memory here, however short the examples are.")
     if provider.name == "openai":
         found.append(provider.note)
         if offer is None:

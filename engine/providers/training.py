@@ -18,6 +18,8 @@ from engine.dataset.chunks import Chunk, Dataset, usual_system
 from engine.dataset.formats import example, jsonl
 from engine.dataset.storing import save
 from engine.errors import DataError, StudioError
+from engine.providers.base_models import base_model, is_open_model
+from engine.providers.base_models import check as check_base
 from engine.providers.connection import Connection
 from engine.providers.failures import explain, is_ambiguous, no_such_model
 from engine.providers.job_state import (
@@ -70,7 +72,9 @@ async def train(
             f"{provider.host} cannot fine-tune; it can only be chatted with.", "Train with --provider local."
         )
     if provider.stays_here and settings.base_model not in provider.base_models:
-        raise no_such_model(provider, settings.base_model, provider.base_models)
+        if not is_open_model(settings.base_model):
+            raise no_such_model(provider, settings.base_model, provider.base_models)
+        check_base(await asyncio.to_thread(base_model, settings.base_model, connection.folder))
     bodies = await asyncio.to_thread(_bodies, dataset, provider)
     await save(studio, dataset)
     row = _new_row(provider, dataset, settings)
@@ -235,6 +239,8 @@ def _request(row: JobRow, settings: TrainSettings) -> dict[str, Any]:
         request["validation_file"] = files[1]
     if row.seed is not None:
         request["seed"] = row.seed
+    if settings.lora:
+        request["extra_body"] = {"lora": settings.lora}
     if hyperparameters:
         request["method"] = {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
     return request

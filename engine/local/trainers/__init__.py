@@ -15,6 +15,8 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 
 import msgspec
 
+from engine import bases as bases
+
 
 class ChatMessage(msgspec.Struct, frozen=True):
     """One turn of a chat. role: system, user or assistant. weight 0: context, not learned."""
@@ -194,8 +196,6 @@ def trainer_for(model: str, settings: Settings | None = None) -> Trainer | None:
     for built_in in (Imitation(), Nearest()):
         if model == built_in.name:
             return built_in
-    from engine.local.trainers import bases
-
     if not bases.named(model):
         return None
     library = _library(settings or Settings())
@@ -211,8 +211,6 @@ def trainer_for(model: str, settings: Settings | None = None) -> Trainer | None:
 
 def base_models() -> list[str]:
     """The ids of the base models offered here: the built-in ones, then the chat models on this disk."""
-    from engine.local.trainers import bases
-
     return ["imitation", "nearest", *bases.on_disk()]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import ComposeResult
@@ -14,6 +16,7 @@ from engine.errors import StudioError
 from tui.actions import bindings
 from tui.keymap import keyed
 from tui.safe_text import safe_line
+from tui.widgets.ask import Ask
 from tui.widgets.cells import number, plural, wrap
 from tui.widgets.choose import Choose
 from tui.widgets.key_line import KeyLine
@@ -24,6 +27,7 @@ from tui.widgets.top_line import TopLine
 if TYPE_CHECKING:
     from engine.dataset import Dataset
     from engine.providers import Plan, Provider, TrainSettings
+    from engine.providers.base_models import Base
     from tui.app import UnderstudyApp
 
 NAMES = 14
@@ -33,6 +37,8 @@ WHAT = {
     "nearest": "answers with the most similar real reply: the baseline",
 }
 """The base models of this machine, in a few words."""
+
+OTHER = "Which open chat model? Its id on the hub, owner/name, or the folder that holds it."
 
 
 class Agreed(NamedTuple):
@@ -59,6 +65,20 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
         names: Sequence[str] = ()
         error: StudioError | None = None
 
+    @dataclass
+    class Open(Message):
+        """The open models that can be trained on this machine, and the one that suits it best."""
+
+        models: Sequence[Base]
+        best: Base | None
+
+    @dataclass
+    class Known(Message):
+        """What is known of the open model that was named, or why it is none."""
+
+        base: Base | None = None
+        error: StudioError | None = None
+
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
         from engine.providers import providers
@@ -67,6 +87,7 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
         usable = {one.name: one for one in providers() if "jobs" in one.calls}
         self.provider = usable.get(self._app.settings.provider, usable["local"])
         self.base_model = next(iter(self.provider.base_models), "")
+        self.base: Base | None = None
         self.problem: StudioError | None = None
 
     def compose(self) -> ComposeResult:
@@ -90,7 +111,7 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
     def _show(self) -> None:
         from engine.providers import plan
 
-        made = plan(self.dataset, self.provider, self._settings()) if self.base_model else None
+        made = plan(self.dataset, self.provider, self._settings(), self.base) if self.base_model else None
         kept = len(self.dataset.split("test"))
         keys = [keyed(key, self) for key in ("{confirm.agree}", "{confirm.leave}", "{confirm.base}")]
         self.query_one(Page).show(
@@ -102,7 +123,7 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "agree":
-            return bool(self.base_model)
+            return bool(self.base_model) and not (self.base and self.base.needs)
         return True
 
     def action_agree(self) -> None:
@@ -118,9 +139,7 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
         def choose(index: int | None) -> None:
             if index is not None:
                 self.provider = usable[index]
-                self.base_model = self.provider.base_models[0] if self.provider.base_models else ""
-                self.problem = None
-                self._show()
+                self._take(self.provider.base_models[0] if self.provider.base_models else "")
 
         rows = [
             (f"{one.name}: {'stays on this machine' if one.stays_here else 'goes to ' + one.host}", "")
@@ -130,10 +149,30 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
         self.app.push_screen(Choose(question, rows, names.index(self.provider.name)), choose)
 
     def action_base(self) -> None:
-        if self.provider.base_models:
+        if self.provider.stays_here:
+            self.run_worker(self._list_open(), group="models", exclusive=True)
+        elif self.provider.base_models:
             self._choose_base(self.provider.base_models)
         else:
             self.run_worker(self._list(self.provider.name), group="models", exclusive=True)
+
+    async def _list_open(self) -> None:
+        from engine.folders import local_folder
+        from engine.providers.base_models import listed, suits
+
+        found = await asyncio.to_thread(listed, local_folder(self._app.studio_path))
+        self.post_message(self.Open(found, suits(found)))
+
+    async def _look_at(self, model: str) -> None:
+        from engine.folders import local_folder
+        from engine.providers.base_models import base_model
+
+        try:
+            found = await asyncio.to_thread(base_model, model, local_folder(self._app.studio_path))
+        except StudioError as error:
+            self.post_message(self.Known(error=error))
+        else:
+            self.post_message(self.Known(found))
 
     async def _list(self, name: str) -> None:
         """Asks the provider for its models; no message of anybody is in that question."""
@@ -154,15 +193,65 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
         if event.names:
             self._choose_base(event.names)
 
+    def on_confirm_open(self, event: Open) -> None:
+        built_in = list(self.provider.base_models)
+        names = [*built_in, *(base.id for base in event.models)]
+        rows = [(f"{name}: {WHAT[name]}" if name in WHAT else name, "") for name in built_in]
+        rows += [open_row(base, event.best) for base in event.models]
+
+        def choose(index: int | None) -> None:
+            if index is None:
+                return
+            if index < len(built_in):
+                self._take(names[index])
+            elif index < len(names):
+                self._take(names[index], event.models[index - len(built_in)])
+            else:
+                self.app.push_screen(Ask(OTHER, does="look at it", one_line=True), named)
+
+        def named(text: str | None) -> None:
+            if text and text.strip():
+                asked = text.strip()
+                path = str(Path(asked).expanduser().absolute()) if asked[0] in "/.~" else asked
+                self.run_worker(self._look_at(path), group="models", exclusive=True)
+
+        at = names.index(self.base_model) if self.base_model in names else 0
+        rows.append(("another: its id on the hub, or a folder", ""))
+        self.app.push_screen(Choose("Train which base model?", rows, at), choose)
+
+    def on_confirm_known(self, event: Known) -> None:
+        if event.base is not None:
+            self._take(event.base.id, event.base)
+        else:
+            self.problem = event.error
+            self._show()
+
     def _choose_base(self, names: Sequence[str]) -> None:
         def choose(index: int | None) -> None:
             if index is not None:
-                self.base_model = names[index]
-                self._show()
+                self._take(names[index])
 
         at = names.index(self.base_model) if self.base_model in names else 0
-        rows = [(f"{name}: {WHAT[name]}" if name in WHAT else name, "") for name in names]
-        self.app.push_screen(Choose("Train which base model?", rows, at), choose)
+        self.app.push_screen(Choose("Train which base model?", [(name, "") for name in names], at), choose)
+
+    def _take(self, model: str, base: Base | None = None) -> None:
+        self.base_model, self.base, self.problem = model, base, None
+        self._show()
+
+
+def open_row(base: Base, best: Base | None) -> tuple[str, str]:
+    """An open model in a list: what it asks of this machine, and at the right what it lacks."""
+    from engine.providers.plan import size
+
+    memory = base.memory()
+    said = [f"{size(memory)} memory" if memory else "memory not known"]
+    if base.folder is None:
+        said.append(f"{size(base.download)} to load" if base.download else "to be loaded")
+    if base.needs:
+        end = f"needs {base.needs.split()[-1].strip(chr(39))}"
+    else:
+        end = "suits this machine" if base is best else "here" if base.folder else ""
+    return f"{base.id}: {', '.join(said)}", end
 
 
 def usable_providers() -> tuple[list[Provider], list[str]]:
@@ -227,6 +316,8 @@ def plan_lines(
         again = f", {plural(plan.epochs, 'time')} through" if plan.epochs else ""
         row("tokens", f"{number(plan.tokens)}{again}")
         row("price", plan.price)
+        for name, words in plan.needs:
+            row(name, words, "bold" if name == "needs" else "")
         for place, note in enumerate(plan.notes):
             row("afterwards" if place == 0 else "", note)
         if plan.warnings:
@@ -238,13 +329,11 @@ def plan_lines(
         row("", str(problem), "bold")
     lines.append(Content(""))
     if plan is not None:
-        send = "" if provider.stays_here else f": send it to {safe_line(provider.host)}"
-        lines.append(
-            Content.assemble(
-                (keys[0], "bold $foreground"),
-                f"  agree and start{send}",
-                (f"      {keys[1]}", "bold $foreground"),
-                "  leave, nothing is sent",
-            )
-        )
+        leave = ((keys[1], "bold $foreground"), "  leave, nothing is sent")
+        if any(name == "needs" for name, _ in plan.needs):
+            lines.append(Content.assemble(*leave))
+        else:
+            send = "" if provider.stays_here else f": send it to {safe_line(provider.host)}"
+            agree = (keys[0], "bold $foreground"), f"  agree and start{send}      "
+            lines.append(Content.assemble(*agree, *leave))
     return lines

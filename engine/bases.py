@@ -1,6 +1,7 @@
 """The Hugging Face chat models that are on this disk: in the hub's cache and in `[local] models`.
 
-Reads only folders and small JSON files; the hub's own library is loaded nowhere here.
+Reads only folders and small JSON files; the hub's own library is loaded nowhere here. The local provider and
+the rooms that speak to it both go by this.
 """
 
 from __future__ import annotations
