@@ -1,15 +1,16 @@
-"""How much memory it takes to train a low-rank adapter, from the shape of the base model.
+"""How much memory it takes at least to train a low-rank adapter, from the shape of the base model.
 
 The sum of
 - the libraries: half a GB;
 - the base: its parameters, 4 bytes each on a processor, 2 on a graphics card or Apple silicon; in 4 bits
   0.55 bytes, its word vectors 2;
 - the adapter: rank x (9 hidden + 3 inner) parameters a layer, 16 bytes each (weight, gradient, Adam's two);
-- what is kept for going back: layers x (36 hidden + 9 inner) numbers a token, as wide as the base's;
+- what is kept for going back, where all else is computed again: layers x hidden numbers a token, and
+  108 hidden + 27 inner for the layer that is at work, as wide as the base's;
 - the likelihoods: 3 x vocabulary numbers a token, 4 bytes each.
 
-The factors 36, 9 and 3 were measured with peft on random Qwen3 models of 27 and 42 million parameters without
-recomputing activations; where a trainer recomputes them, less is needed.
+The factors 108, 27 and 3 were measured with peft on random Qwen3 models of 27 and 42 million parameters.
+Where there is more memory a trainer keeps more, and is faster.
 """
 
 from __future__ import annotations
@@ -55,6 +56,6 @@ def training_memory(shape: Shape, machine: Machine, tokens: int, *, four_bits: b
     words = shape.vocabulary * shape.hidden
     base = (shape.parameters - words) * 0.55 + words * 2 if four_bits else shape.parameters * wide
     adapter = shape.layers * RANK * (9 * shape.hidden + 3 * shape.inner) * 16
-    kept = tokens * shape.layers * (36 * shape.hidden + 9 * shape.inner) * wide
+    kept = tokens * (shape.layers * shape.hidden + 108 * shape.hidden + 27 * shape.inner) * wide
     likelihoods = tokens * 3 * shape.vocabulary * 4
     return int(_LIBRARIES + base + adapter + kept + likelihoods)

@@ -235,7 +235,8 @@ def parser() -> argparse.ArgumentParser:
         "action",
         nargs="?",
         default="list",
-        choices=["list", "show", "follow", "cancel", "pause", "resume", "checkpoints"],
+        choices=["list", "show", "follow", "cancel", "pause", "resume", "checkpoints", "log"],
+        help="log prints what the training process of a job on this machine wrote",
     )
     command.add_argument("job", nargs="?", metavar="JOB", help="its id, model or suffix")
     command.add_argument("--key-env", metavar="NAME", help="the variable that holds the key")
@@ -256,8 +257,15 @@ def parser() -> argparse.ArgumentParser:
 
     command = add("providers", "talking", "providers", "list providers and what each can do now")
 
-    command = add("local", "serving", "local", "the local provider: status, start, stop")
-    command.add_argument("action", nargs="?", default="status", choices=["status", "start", "stop"])
+    command = add("local", "serving", "local", "the local provider: status, start, stop, disk")
+    command.add_argument(
+        "action",
+        nargs="?",
+        default="status",
+        choices=["status", "start", "stop", "usage", "prune"],
+        help="usage says what it takes on disk, prune removes what is not needed any more",
+    )
+    command.add_argument("--yes", action="store_true", help="prune unasked")
 
     command = add("config", "configuring", "config", "the settings in force and where each comes from")
     command.add_argument(

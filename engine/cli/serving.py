@@ -15,6 +15,10 @@ from engine.providers import local_process
 
 async def local(args: argparse.Namespace) -> int:
     folder = local_provider(args)
+    if args.action in ("usage", "prune"):
+        from engine.cli import disk
+
+        return await (disk.show if args.action == "usage" else disk.prune)(args)
     if args.action == "stop":
         say("Stopped." if await local_process.stop(folder) else "It was not running.")
         return 0

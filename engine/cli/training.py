@@ -38,6 +38,8 @@ from engine.providers import (
 from engine.providers import train as start
 from engine.providers.base_models import base_model, is_open_model
 
+_LOG_BYTES = 1_000_000
+"""How much of a long log is printed: its end."""
 _FOLDERS = ("/", "./", "../", "~/")
 """How a base model begins that is a folder, and none of the hub's."""
 
@@ -174,6 +176,8 @@ async def jobs(args: argparse.Namespace) -> int:
         if args.action == "show":
             await _show(args, studio, job)
             return 0
+        if args.action == "log":
+            return _log(args, job)
         async with _connected(args, job) as connection:
             if args.action == "follow":
                 return await _follow(args, studio, connection, job.key)
@@ -275,6 +279,31 @@ async def _show(args: argparse.Namespace, studio: Studio, job: JobRow) -> None:
         out(f"{'ended':<12}{minute(job.finished_at)}")
     for event in events[-20:]:
         out(f"{clock(event.time)}  {event.message}")
+
+
+def _log(args: argparse.Namespace, job: JobRow) -> int:
+    """What the job's process wrote: libraries' warnings, and where a trainer failed."""
+    if job.provider != "local" or job.id is None:
+        where = provider(job.provider, base_url=job.base_url).host if job.provider != "local" else "nowhere"
+        raise StudioError(
+            f"The log of this job is not on this machine, but at {where}.",
+            "`understudy jobs show JOB` prints its events.",
+        )
+    path = local_provider(args) / "jobs" / job.id / "train.log"
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if args.json:
+            emit({"job": job.id, "line": line})
+        else:
+            out(line)
+    if not lines:
+        say("Its process wrote nothing.")
+    return 0
 
 
 def _loss(value: float | None) -> str:

@@ -48,7 +48,7 @@ class Jobs:
 
     def __init__(self, folder: Path, files: Files) -> None:
         self._folder = private(folder / "jobs")
-        self._models = private(folder / "models")
+        self.models_folder = private(folder / "models")
         self._files = files
         records = (disk.read_record(path, Job) for path in self._folder.glob("ftjob-*/job.json"))
         self._jobs = {job.id: job for job in records if job}
@@ -129,7 +129,7 @@ class Jobs:
 
     def model_folder(self, job: Job) -> Path:
         """Where the job's process leaves its model, its checkpoints and its state to resume from."""
-        return self._models / job.hash
+        return self.models_folder / job.hash
 
     def models(self) -> list[TunedModel]:
         """Every model that can be used now, newest first; a job's checkpoints after its model."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -46,6 +47,7 @@ class Models:
         self._hosts = hosts
         self._loaded: OrderedDict[str, Model] = OrderedDict()
         self._loading = asyncio.Lock()
+        self._asked: dict[str, float] = {}
 
     def wire(self) -> list[dict[str, Any]]:
         bases = [_wire(name, 0, "understudy") for name in base_models()]
@@ -53,6 +55,10 @@ class Models:
 
     def tuned(self, model_id: str) -> TunedModel | None:
         return next((model for model in self._jobs.models() if model.id == model_id), None)
+
+    def asked_within(self, model_id: str, seconds: float) -> bool:
+        """Whether somebody has wanted a reply of this model in the last `seconds`."""
+        return monotonic() - self._asked.get(model_id, float("-inf")) < seconds
 
     def delete(self, model: TunedModel) -> None:
         """Delete the model from disk and memory; its checkpoints go with it."""
@@ -66,6 +72,7 @@ class Models:
 
         Raises ApiError 404 where there is none of that id.
         """
+        self._asked[model_id] = monotonic()
         if bases.named(model_id):
             return self._hosted(model_id, bases.folder(model_id), None)
         if trainer_for(model_id):

@@ -28,6 +28,7 @@ from engine.local.models import Models, not_found
 from engine.local.queue import Queue
 from engine.local.records import FINAL, Job, StoredFile
 from engine.local.trainers import LoraSettings, Settings, base_models, trainer_for
+from engine.local.usage import Usage, UsageRoutes
 from engine.local.wire import page, read_body
 
 
@@ -255,6 +256,7 @@ def application(jobs: Jobs, files: Files, queue: Queue, hosts: Hosts, own: list[
         ModelRoutes(models),
         Chat(models),
     )
+    usage = UsageRoutes(Usage(files, jobs, models))
     one = "/v1/fine_tuning/jobs/{job}"
     app = Starlette(
         routes=[
@@ -276,6 +278,8 @@ def application(jobs: Jobs, files: Files, queue: Queue, hosts: Hosts, own: list[
             Route("/v1/models/{model:path}", model.delete, methods=["DELETE"]),
             Route("/v1/chat/completions", chat.create, methods=["POST"]),
             Route("/v1/chat/completions/{completion}", chat.retrieve),
+            Route("/usage", usage.show),
+            Route("/prune", usage.prune, methods=["POST"]),
             *own,
         ],
         exception_handlers={

@@ -21,7 +21,7 @@ from engine.lora_memory import Shape, shape_of, training_memory
 USUAL_TOKENS = 512
 """Length of the examples that a list's figures are for."""
 # What fits beside the system and its programs, and what a processor trains in an evening.
-_SHARE = 0.7
+_SHARE = 0.6
 _MOST_ON_A_CPU = 700_000_000
 
 

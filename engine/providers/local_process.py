@@ -116,6 +116,20 @@ async def stop(folder: Path) -> bool:
     )
 
 
+async def ask(folder: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """What the server of `folder` (started where it is not) answers to a call of its own. StudioError."""
+    try:
+        answer = await _request(await start(folder), method, path, body)
+    except OSError as error:
+        raise StudioError("The local provider does not answer.", "Try again.") from error
+    if answer is None:
+        raise StudioError(
+            "The local provider that runs is of another version.",
+            "Stop it with `understudy local stop` when its job has ended.",
+        )
+    return answer
+
+
 def _own(folder: Path) -> Path:
     try:
         return private(folder.absolute())
@@ -172,14 +186,14 @@ def _read(folder: Path) -> Endpoint | None:
     return endpoint if endpoint.socket or (endpoint.host and endpoint.port) else None
 
 
-async def _request(endpoint: Endpoint, method: str, path: str) -> Any:
+async def _request(endpoint: Endpoint, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """One small call; its JSON, or None for a refusal. Raises OSError where nothing answers."""
     client = await asyncio.to_thread(_client, endpoint)
     import httpx2
 
     async with client:
         try:
-            answer = await client.request(method, path)
+            answer = await client.request(method, path, json=body)
         except httpx2.TransportError as error:
             raise ConnectionError(str(error)) from error
     if answer.status_code != 200:

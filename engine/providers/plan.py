@@ -97,7 +97,7 @@ def _needs(base: Base, longest: int) -> tuple[tuple[str, str], ...]:
     if memory is None:
         takes = f"not known before it is downloaded{has}"
     else:
-        takes = f"about {size(memory)} for examples of {tokens:,} tokens, one at a time{has}"
+        takes = f"at least {size(memory)} for examples of {tokens:,} tokens{has}"
     if base.folder is not None:
         load = "none, it is on this machine"
     else:
@@ -108,7 +108,9 @@ def _needs(base: Base, longest: int) -> tuple[tuple[str, str], ...]:
 
 
 def size(count: int) -> str:
-    """Bytes in words: 1.5 GB, 269 MB."""
+    """Bytes in words: 1.5 GB, 269 MB, 12 kB."""
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 

@@ -34,7 +34,7 @@ def test_what_it_needs_is_said_and_then_what_is_missing(studio: Path) -> None:
     code, said = train(studio, "--base-model", "Qwen/Qwen3-0.6B")
     assert code == 2
     assert "everything stays on this machine" in said
-    assert "memory: about " in said and "time: not measured here yet" in said
+    assert "memory: at least " in said and "time: not measured here yet" in said
     assert "download: about 1.5 GB from huggingface.co, once; nothing of yours goes there" in said
     missing = "HF_HUB_OFFLINE forbids to download it" if EXTRA else "pip install 'understudy["
     assert missing in said
