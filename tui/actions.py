@@ -190,6 +190,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("cancel", "c", "cancel", "cancel this job", "cancel"),
         Action("pause", "p", "pause", "pause this job, or let it go on", "pause / go on"),
         Action("checkpoints", "K", "checkpoints", "this job's checkpoints, to chat with one", "checkpoints"),
+        Action("disk", "D", "disk", "what models and jobs take on this disk, and what of it is not needed"),
     ),
     "confirm": (
         Action("agree", "y,enter", "agree", "agree and start the training", "agree and start"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from screen_reader import press, rows, settled, text
-from training_studio import ready, until
+from training_studio import ready, trained, until
 
 from engine.folders import local_folder
 from engine.providers import base_models, local_process
@@ -96,3 +96,13 @@ async def test_a_folder_or_another_id_is_taken_and_what_is_none_is_said(
         assert "There is no Hugging Face model in /no/where." in await name("/no/where")
         assert confirm(app).base_model == str(mine), "what was chosen before stays"
         assert "nobody/unheard-of" in await name("nobody/unheard-of") and "of unknown size" in text(app)
+
+
+async def test_one_key_says_what_the_disk_holds(path: Path) -> None:
+    await trained(path, status="succeeded")
+    app = UnderstudyApp(path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "4", "D")
+        await until(pilot, lambda: "Models and jobs on this machine take" in text(app))
+        assert "all of it is needed" in text(app)

@@ -27,6 +27,7 @@ from tui.widgets.page import Page
 if TYPE_CHECKING:
     from engine.archive.rows import CheckpointRow, EventRow, JobRow, MetricRow
     from engine.dataset import Dataset
+    from engine.providers.local_disk import DiskItem
 
 NOTHING = """\
 No model has been trained here yet.
@@ -83,6 +84,10 @@ class TrainingPane(Pane):
     @dataclass
     class Checkpoints(Message):
         rows: Sequence[CheckpointRow]
+
+    @dataclass
+    class Disk(Message):
+        items: Sequence[DiskItem]
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,6 +176,12 @@ class TrainingPane(Pane):
         connection = await self.studio_app.connection(job.provider)
         self.post_message(self.Checkpoints(await providers.checkpoints(studio, connection, job.key)))
 
+    async def _measure_disk(self) -> None:
+        from engine.folders import local_folder
+        from engine.providers.local_disk import usage
+
+        self.post_message(self.Disk(await usage(local_folder(self.studio_app.studio_path))))
+
     # What the workers said
 
     def on_training_pane_loaded(self, event: Loaded) -> None:
@@ -197,6 +208,9 @@ class TrainingPane(Pane):
         if event.job.status not in FINAL:
             self.follower.follow(event.job)
         self.follower.steered(event.job)
+
+    def on_training_pane_disk(self, event: Disk) -> None:
+        self.say(views.disk_line(event.items))
 
     def on_training_pane_checkpoints(self, event: Checkpoints) -> None:
         if not event.rows:
@@ -337,6 +351,9 @@ class TrainingPane(Pane):
     def action_checkpoints(self) -> None:
         if self.job is not None:
             self.work("", self._list_checkpoints, self.job)
+
+    def action_disk(self) -> None:
+        self.work("", self._measure_disk)
 
     def _ask(self, dataset: Dataset) -> None:
         self.dataset = (dataset, self.studio_app.edition)

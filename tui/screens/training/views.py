@@ -17,6 +17,7 @@ from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
     from engine.archive.rows import CheckpointRow, EventRow, JobRow, MetricRow
+    from engine.providers.local_disk import DiskItem
 
 STATUS = {"validating_files": "checking", "creating": "creating"}
 STAGES = ("checking", "uploading", "processing", "creating")
@@ -133,6 +134,19 @@ def now_line(job: JobRow, events: Sequence[EventRow], live: bool, now: int) -> C
     parts.append(_times(job, events, word, now))
     style = "bold" if word != "STALE" else "$muted bold"
     return Content.assemble((word, style), (f"  {' · '.join(part for part in parts if part)}", ""))
+
+
+def disk_line(items: Sequence[DiskItem]) -> str:
+    """What the local provider keeps, and what of it is not needed."""
+    from engine.providers.plan import size
+
+    own = [item for item in items if item.kind != "base model"]
+    line = f"Models and jobs on this machine take {size(sum(item.bytes for item in own))}"
+    if loaded := sum(item.bytes for item in items if item.kind == "base model"):
+        line += f", the base models that were downloaded for them {size(loaded)}"
+    if spare := sum(item.bytes for item in items if item.prune):
+        return f"{line}. `understudy local prune` would free {size(spare)}."
+    return f"{line}; all of it is needed."
 
 
 def losses(metrics: Sequence[MetricRow]) -> Content:
