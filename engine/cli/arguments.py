@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from engine import __version__, config
 
-PATHS = frozenset({"studio", "paths", "out", "recipe", "file", "certificate", "key"})
+PATHS = frozenset({"studio", "paths", "out", "recipe", "file", "certificate", "key", "to"})
 """The arguments that name files."""
 
 
@@ -241,9 +241,17 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("job", nargs="?", metavar="JOB", help="its id, model or suffix")
     command.add_argument("--key-env", metavar="NAME", help="the variable that holds the key")
 
-    command = add("models", "talking", "models", "list a provider's models, or delete one there")
-    command.add_argument("action", nargs="?", default="list", choices=["list", "delete"])
-    command.add_argument("model", nargs="?", metavar="MODEL", help="the fine-tuned model to delete")
+    command = add("models", "talking", "models", "list a provider's models, delete one there, or export one")
+    command.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=["list", "delete", "export"],
+        help="export writes a model of this machine for vLLM, llama.cpp, Ollama or LM Studio",
+    )
+    command.add_argument("model", nargs="?", metavar="MODEL", help="the fine-tuned model, or its job")
+    command.add_argument("--to", metavar="DIR", help="export: a folder that does not exist yet")
+    command.add_argument("--merged", action="store_true", help="export: the whole model, not the adapter")
     command.add_argument("--yes", action="store_true", help="delete it unasked")
     provider_options(command)
 

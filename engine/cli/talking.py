@@ -103,6 +103,10 @@ async def _behind(studio: Studio, model: str | None) -> JobRow | None:
 
 
 async def models(args: argparse.Namespace) -> int:
+    if args.action == "export":
+        from engine.cli.exporting import export
+
+        return await export(args)
     chosen = provider(
         args.provider or config.load().settings.provider, base_url=args.base_url, key_env=args.key_env
     )

@@ -1,0 +1,250 @@
+"""`python -m engine.local.export FOLDER MODEL TARGET [--merged]`: take a trained model elsewhere.
+
+In a process of its own, because merging loads the whole base. Prints one JSON object, `Exported` or `Refused`.
+Reads the local provider's folder only, so a running server is not disturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+
+from engine import bases
+from engine.errors import StudioError
+from engine.local import disk
+from engine.local.records import CheckpointRow, Job, checkpoint_model_id
+from engine.local.trainers import Adapter
+
+_WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".gguf", ".pt", ".pth", ".onnx")
+# The ranks that vLLM makes room for.
+_VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """How a program serves what was exported. lines: of a shell; a note where there is none."""
+
+    program: str
+    lines: tuple[str, ...] = ()
+    note: str = ""
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """bytes: what was written to `folder`. name: what the lines call the model."""
+
+    folder: str
+    name: str
+    base: str
+    merged: bool
+    bytes: int
+    serving: tuple[Serving, ...]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    error: str
+    hint: str
+
+
+def export(folder: Path, model: str, target: Path, *, merged: bool) -> Exported:
+    """Write the model's adapter, or its base with the adapter merged in, to `target`.
+
+    folder: of the local provider. target: must not exist, or be empty. Raises StudioError.
+    """
+    job, source = _find(folder, model)
+    if not bases.named(job.model):
+        raise StudioError(
+            f"A model of {job.model} serves only here: no other program can load it.",
+            "An open base model can be taken elsewhere: understudy train --base-model Qwen/Qwen3-0.6B.",
+        )
+    about = disk.read_record(source / "understudy.json", Adapter)
+    if about is None:
+        raise StudioError(f"The model {model} is damaged: its understudy.json is missing.", "Train it again.")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise StudioError(f"{target} exists already.", "Name a folder that does not, or an empty one.")
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        partial.mkdir(mode=0o700, parents=True)
+        if merged:
+            _merge(_base_folder(about), source, partial, about)
+        else:
+            for file in sorted(source.iterdir()):
+                if file.is_file() and not file.name.startswith(".") and file.name != "understudy.json":
+                    shutil.copyfile(file, partial / file.name)
+        name = f"{''.join(c if c.isalnum() else '-' for c in job.suffix or 'understudy').lower()}-{job.hash}"
+        ways = _merged_ways(target, name) if merged else _adapter_ways(target, name, source, about)
+        if any(way.program == "Ollama" and way.lines for way in ways):
+            said = "FROM ./model.gguf\n" if merged else "FROM ./base.gguf\nADAPTER ./adapter.gguf\n"
+            (partial / "Modelfile").write_text(said)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    size = sum(file.stat().st_size for file in target.iterdir())
+    return Exported(str(target), name, job.model, merged, size, ways)
+
+
+def _find(folder: Path, model: str) -> tuple[Job, Path]:
+    """The job that made the model, and the folder that it is in."""
+    for path in folder.glob("jobs/ftjob-*/job.json"):
+        job = disk.read_record(path, Job)
+        if job is None:
+            continue
+        place = folder / "models" / job.hash
+        if model in (job.id, job.fine_tuned_model):
+            if job.fine_tuned_model is None:
+                raise StudioError(
+                    f"The job {job.id} {job.status} and left no finished model.",
+                    "`understudy jobs checkpoints JOB` lists its checkpoints, which can be exported too.",
+                )
+            return job, place
+        for row in disk.Journal(path.parent / "checkpoints.jsonl", CheckpointRow).read():
+            if model == checkpoint_model_id(job, row.step) and (place / row.folder).is_dir():
+                return job, place / row.folder
+    raise StudioError(f"There is no model {model} on this machine.", "`understudy models` lists them.")
+
+
+def _base_folder(about: Adapter) -> Path:
+    trained_on = Path(about.path)
+    found = trained_on if (trained_on / "config.json").is_file() else bases.folder(about.base)
+    if found is None or not (found / "config.json").is_file():
+        raise StudioError(
+            f"The base model {about.base} is not on this machine any more.",
+            "Export the adapter alone, without --merged, or download the base again.",
+        )
+    return found
+
+
+def _merge(base: Path, adapter: Path, target: Path, about: Adapter) -> None:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        (_merge_mlx if about.trainer == "mlx" else _merge_torch)(base, adapter, target)
+    except ImportError:
+        extra = f"pip install 'understudy[{about.trainer}]'"
+        raise StudioError("What merges this model is not installed.", f"{extra}, then try again.") from None
+    except MemoryError:
+        raise StudioError(
+            "This machine has too little free memory to merge the model.", "Export the adapter alone."
+        ) from None
+    for file in sorted(base.iterdir()):  # the tokenizer, its chat template and how to generate, as they are
+        if file.is_file() and not file.name.endswith(_WEIGHTS) and not (target / file.name).exists():
+            shutil.copyfile(file, target / file.name)
+
+
+def _merge_torch(base: Path, adapter: Path, target: Path) -> None:
+    import peft
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype="auto", low_cpu_mem_usage=True)
+    merged = peft.PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+    merged.save_pretrained(target)
+
+
+def _merge_mlx(base: Path, adapter: Path, target: Path) -> None:
+    from mlx.utils import tree_unflatten
+    from mlx_lm import utils
+
+    model, tokenizer, config = utils.load(str(base), adapter_path=str(adapter), return_config=True)
+    fused = [
+        (name, part.fuse(dequantize=True)) for name, part in model.named_modules() if hasattr(part, "fuse")
+    ]
+    model.update_modules(tree_unflatten(fused))
+    if config.pop("quantization", None) or config.pop("quantization_config", None):
+        model = utils.dequantize_model(model)
+        config.pop("quantization_config", None)
+    utils.save(target, str(base), model, tokenizer, config, donate_model=False)
+
+
+def _adapter_ways(target: Path, name: str, source: Path, about: Adapter) -> tuple[Serving, ...]:
+    whole = "It takes no adapter of this kind: export with --merged."
+    if about.trainer == "mlx":
+        line = f"mlx_lm.server --model {_quoted(about.base)} --adapter-path {_quoted(target)}"
+        others = tuple(
+            Serving(program, note=whole) for program in ("vLLM", "llama.cpp", "Ollama", "LM Studio")
+        )
+        return (Serving("mlx-lm", (line,)), *others)
+    rank = bases.read_json(source / "adapter_config.json").get("r", 16)
+    room = next((one for one in _VLLM_RANKS if one >= rank), rank)
+    base = bases.folder(about.base) or Path(about.path)
+    gguf = (
+        f"python convert_hf_to_gguf.py {_quoted(base)} --outfile {_quoted(target / 'base.gguf')}",
+        f"python convert_lora_to_gguf.py {_quoted(target)} --base {_quoted(base)} "
+        f"--outfile {_quoted(target / 'adapter.gguf')}",
+    )
+    return (
+        Serving(
+            "vLLM",
+            (
+                f"vllm serve {_quoted(about.base)} --enable-lora --max-lora-rank {room} "
+                f"--lora-modules {_quoted(f'{name}={target}')}",
+            ),
+        ),
+        Serving(
+            "llama.cpp",
+            (
+                *gguf,
+                f"llama-server -m {_quoted(target / 'base.gguf')} --lora {_quoted(target / 'adapter.gguf')}",
+            ),
+        ),
+        _ollama(target, name),
+        Serving("LM Studio", note=whole),
+    )
+
+
+def _merged_ways(target: Path, name: str) -> tuple[Serving, ...]:
+    gguf = _quoted(target / "model.gguf")
+    return (
+        Serving("vLLM", (f"vllm serve {_quoted(target)} --served-model-name {name}",)),
+        Serving(
+            "llama.cpp",
+            (
+                f"python convert_hf_to_gguf.py {_quoted(target)} --outfile {gguf} --outtype q8_0",
+                f"llama-server -m {gguf} --alias {name}",
+            ),
+        ),
+        _ollama(target, name),
+        Serving(
+            "LM Studio",
+            (f"lms import --copy {gguf}", "lms server start"),
+            "After the first line of llama.cpp, which makes model.gguf.",
+        ),
+    )
+
+
+def _ollama(target: Path, name: str) -> Serving:
+    return Serving(
+        "Ollama",
+        (f"ollama create {name} -f {_quoted(target / 'Modelfile')}", f"ollama run {name}"),
+        "After llama.cpp's converter has made the .gguf that the Modelfile names.",
+    )
+
+
+def _quoted(word: object) -> str:
+    import shlex
+
+    return shlex.quote(str(word))
+
+
+def main(given: list[str]) -> int:
+    os.umask(0o077)
+    folder, model, target = given[:3]
+    # Libraries print as they like; the answer goes where it was asked for.
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        made: Exported | Refused = export(Path(folder), model, Path(target), merged="--merged" in given)
+    except StudioError as error:
+        made = Refused(error.message, error.hint)
+    except OSError as error:
+        made = Refused(f"{target} cannot be written: {error.strerror or error}.", "Choose another folder.")
+    with answer:
+        answer.write(msgspec.json.encode(made))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
