@@ -1,6 +1,6 @@
 """`python -m engine.local.export FOLDER MODEL TARGET [--merged]`: take a trained model elsewhere.
 
-In a process of its own, because merging loads the whole base. Prints one JSON object, `Exported` or `Refused`.
+Its own process, because merging loads the whole base. Prints one JSON object, `Exported` or `Refused`.
 Reads the local provider's folder only, so a running server is not disturbed.
 """
 
