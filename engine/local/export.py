@@ -54,7 +54,7 @@ def export(folder: Path, model: str, target: Path, *, merged: bool) -> Exported:
     folder: of the local provider. target: must not exist, or be empty. Raises StudioError.
     """
     job, source = _find(folder, model)
-    if not bases.named(job.model):
+    if "/" not in job.model:
         raise StudioError(
             f"A model of {job.model} serves only here: no other program can load it.",
             "An open base model can be taken elsewhere: understudy train --base-model Qwen/Qwen3-0.6B.",
@@ -157,6 +157,7 @@ def _merge_mlx(base: Path, adapter: Path, target: Path) -> None:
         model = utils.dequantize_model(model)
         config.pop("quantization_config", None)
     utils.save(target, str(base), model, tokenizer, config, donate_model=False)
+    (target / "README.md").unlink(missing_ok=True)  # a page for the hub, with this machine's folders in it
 
 
 def _adapter_ways(target: Path, name: str, source: Path, about: Adapter) -> tuple[Serving, ...]:
