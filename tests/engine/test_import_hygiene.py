@@ -17,7 +17,7 @@ ROOMS = [
     "engine.local",
     "engine.local.train",
     "engine.local.trainers",
-    "engine.local.trainers.bases",
+    "engine.bases",
     "engine.local.trainers.lora",
     "engine.local.trainers.lora_run",
     "engine.samples",
