@@ -8,9 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from engine.bases import read_json
 from engine.errors import DataError, StudioError
 from engine.local.trainers import ChatMessage, chat_template
-from engine.local.trainers.bases import read_json
 
 _USUAL_TOKENS = 512
 # Where a model's folder does not say how much it can read, its tokenizer says a number beyond all measure.

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+from engine.bases import read_json
 from engine.errors import StudioError
 from engine.local.generation import weights
 from engine.local.generation.backend import Continuation, Room
 from engine.local.generation.sampling import Logits
-from engine.local.trainers.bases import read_json
 from engine.local.trainers.memory import free_memory
 
 # What a prompt and a chat's cache take beside the weights, as a share of these; and in any case.
