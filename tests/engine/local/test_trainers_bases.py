@@ -30,7 +30,7 @@ def model(folder: Path, *, template: bool = True) -> Path:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(bases, "_LIBRARIES", ("json",))
+    monkeypatch.setattr(bases, "_LIBRARIES", {"lora": ("json",)})
     return tmp_path / "hub"
 
 
@@ -77,19 +77,19 @@ def test_a_model_that_is_half_downloaded_is_not_there(hub: Path) -> None:
 def test_what_cannot_be_trained_is_refused_with_a_remedy(
     hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bases.check("owl/talk")  # it can be downloaded
+    bases.check("owl/talk", "lora")  # it can be downloaded
     cached(hub, "owl/mute", template=False)
     with pytest.raises(StudioError, match="no chat template"):
-        bases.check("owl/mute")
+        bases.check("owl/mute", "lora")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(StudioError, match="hf download owl/talk"):
-        bases.check("owl/talk")
+        bases.check("owl/talk", "lora")
     (model(tmp_path / "empty") / "model.safetensors").unlink()
     with pytest.raises(StudioError, match="no weights"):
-        bases.check(str(tmp_path / "empty"))
-    monkeypatch.setattr(bases, "_LIBRARIES", ("json", "no_such_library"))
+        bases.check(str(tmp_path / "empty"), "lora")
+    monkeypatch.setattr(bases, "_LIBRARIES", {"lora": ("json", "no_such_library")})
     with pytest.raises(StudioError, match=r"no_such_library.*pip install 'understudy\[lora\]'"):
-        bases.check("owl/talk")
+        bases.check("owl/talk", "lora")
 
 
 def test_modules_are_looked_up_in_the_heads_of_the_weights(tmp_path: Path) -> None:
