@@ -16,7 +16,8 @@ from engine.importers.export_files import ExportFile, is_zip, open_files
 from engine.importers.finding import Check, Export
 from engine.importers.imessage import IMessageImporter
 from engine.importers.imessage_places import database_in, databases_in_zip
-from engine.importers.messenger import MessengerImporter, _group, _owner, _part
+from engine.importers.messenger import MessengerImporter
+from engine.importers.messenger_parts import grouped, owner_of, part_of
 from engine.importers.messenger_rows import is_mojibake
 from engine.importers.opening import beside
 from engine.importers.salvage import DAMAGE
@@ -76,15 +77,15 @@ def _threads(importer: MessengerImporter, export: Export, check: Check) -> Surve
             elif started is None:
                 more = True
             if started is not None:
-                parts.append(_part(file, *started))
+                parts.append(part_of(file, *started))
         size = sum(part.file.size for part in parts)
         return Survey(
             size,
             zips=sum(_is_in(part, export.paths[0], files) for part in listed.zips),
-            threads=len(_group(parts)),
+            threads=len(grouped(parts)),
             rows=_rows([part.file for part in parts], size),
             more=more,
-            owner=_owner(parts),
+            owner=owner_of(parts),
         )
 
 
