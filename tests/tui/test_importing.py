@@ -94,7 +94,7 @@ async def test_a_typed_path_is_recognised_completed_and_imported(tmp_path: Path)
         assert "every row is kept or skipped" in shown and samples.OWNER in shown
         assert "⏎ open   o first conversation" in rows(app)[-1]
         shown = await press(pilot, "o")
-        assert "conversations" in shown and "messenger" in shown
+        assert "conversations" in shown.lower() and "essenger" in shown
     async with await open_studio(tmp_path / "studio.db") as studio:
         assert (await reading.counts(studio)).messages > 1_000
 
@@ -256,7 +256,7 @@ async def test_nobody_in_it_is_an_answer_too_and_senders_corrects_it(tmp_path: P
         assert "Who are you" not in await press(pilot, "enter")
         await press(pilot, "escape", "2")
         shown = await press(pilot, "m")
-        assert "Ann (me)" in shown and "You are Ann in messenger." in shown
+        assert "Ann (me)" in shown and "You are Ann in Messenger." in shown
         assert "(me)" not in await press(pilot, "u")
         await press(pilot, "m", "1", "i")
         assert "you are Ann, as before" in await look_at(pilot, folder)
@@ -407,11 +407,11 @@ async def test_reports_of_past_imports_are_opened_again(tmp_path: Path, export: 
         shown = await press(pilot, "i", "ctrl+r")
         assert "messenger: …" in shown and "/export " in shown
         shown = await press(pilot, "enter")
-        assert str(export) in shown and "1 conversation" in shown and "every row is kept or skipped" in shown
+        assert "/export" in shown and "1 conversation" in shown and "every row is kept or skipped" in shown
         shown = await press(pilot, "j", "j", "j", "j", "j", "enter")
         assert "lost for" in shown
         await press(pilot, "escape", "escape")
-        assert app.screen.query_one(Paths).has_focus
+        await until(pilot, lambda: isinstance(app.focused, Paths))
 
 
 async def test_a_line_whose_rows_nobody_noted_says_so(tmp_path: Path) -> None:

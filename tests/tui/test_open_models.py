@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from screen_reader import press, rows, settled, text
+from textual.pilot import Pilot
 from training_studio import ready, trained, until
 
 from engine.folders import local_folder
@@ -31,6 +32,13 @@ def confirm(app: UnderstudyApp) -> Confirm:
     return app.screen
 
 
+async def to_the_plan(pilot: Pilot[None]) -> None:
+    await press(pilot, "3")
+    await until(pilot, lambda: "checks:" in text(pilot.app))
+    await press(pilot, "t")
+    await until(pilot, lambda: isinstance(pilot.app.screen, Confirm) and "y agree" in text(pilot.app))
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_an_open_model_is_chosen_with_all_that_it_needs(
     path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
@@ -39,7 +47,8 @@ async def test_an_open_model_is_chosen_with_all_that_it_needs(
     app = UnderstudyApp(await ready(path))
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
-        await press(pilot, "3", "t", "b")
+        await to_the_plan(pilot)
+        await press(pilot, "b")
         await until(pilot, lambda: "Train which base model?" in text(app))
         shown = text(app)
         assert "imitation: learns phrasing" in shown and "Qwen/Qwen3-0.6B: " in shown
@@ -59,7 +68,8 @@ async def test_without_the_extra_one_reads_what_to_install_and_cannot_agree(
     app = UnderstudyApp(await ready(path))
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
-        await press(pilot, "3", "t", "b")
+        await to_the_plan(pilot)
+        await press(pilot, "b")
         await until(pilot, lambda: "Train which base model?" in text(app))
         assert "needs understudy[" in text(app)
         shown = await press(pilot, "down", "down", "enter")
@@ -90,8 +100,8 @@ async def test_a_folder_or_another_id_is_taken_and_what_is_none_is_said(
             await settled(pilot)
             return text(app)
 
-        await press(pilot, "3", "t")
-        assert f"base model    {mine}" in await name(str(mine))
+        await to_the_plan(pilot)
+        assert "/mine" in (await name(str(mine))).partition("base model")[2]
         assert "none, it is on this machine" in text(app)
         assert "There is no Hugging Face model in /no/where." in await name("/no/where")
         assert confirm(app).base_model == str(mine), "what was chosen before stays"
