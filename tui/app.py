@@ -161,7 +161,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._interrupted = 0.0
         self._last_words = ""
         self._shown, self._painted_size = Shown(), Size(0, 0)
-        self._early: list[events.Key] = []
+        self._early: list[events.Key | events.Paste] = []
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme_name: str = self.settings.theme
@@ -241,7 +241,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
-        if not isinstance(event, events.Key):
+        if event.is_forwarded or not isinstance(event, (events.Key, events.Paste)):
             await super().on_event(event)
         elif self._early or not self._takes_keys():
             if not self._early:
@@ -254,14 +254,14 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         return not self._screen_stacks[self.current_mode] or self.screen.is_mounted
 
     async def _take_early(self) -> None:
-        """Keys that came while a sheet was being opened, in their order."""
+        """What was typed or pasted while a sheet was being opened, in its order."""
         while self._early and self._takes_keys():
             await self._take(self._early.pop(0))
         if self._early:
             self.call_later(self._take_early)
 
-    async def _take(self, event: events.Key) -> None:
-        if not event.is_forwarded:
+    async def _take(self, event: events.Key | events.Paste) -> None:
+        if isinstance(event, events.Key):
             if isinstance(self.screen, Pane):
                 self.screen.quiet()
             if self._going:

@@ -21,6 +21,9 @@ from textual.strip import Strip
 GAP = 4
 """Unchanged cells between changed ones that are sent again: to step over them costs as much."""
 
+LONGEST_CELL = 16
+"""Characters of one cell that are sent, more than any script needs: a field shows what is typed as it is."""
+
 _STEERING = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]")
 """What no cell may hold. safe_text has seen to it; this is the last door, whatever was forgotten."""
 
@@ -158,7 +161,7 @@ def _cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
         else:
             marks, *split = _split(text)
             if marks and cells:
-                cells[-1] = (cells[-1][0] + marks, cells[-1][1])
+                cells[-1] = ((cells[-1][0] + marks)[:LONGEST_CELL], cells[-1][1])
             cells += [(cell, look) if cell != " " else blank for cell in split]
     return cells
 
@@ -176,7 +179,11 @@ def _split(text: str) -> tuple[str, ...]:
             clusters.append(character)
         else:
             marks += character
-    return marks, *(cell for cluster in clusters for cell in (cluster, *[""] * (cell_len(cluster) - 1)))
+    return marks[:LONGEST_CELL], *(
+        cell
+        for cluster in clusters
+        for cell in (cluster[:LONGEST_CELL].rstrip("\u200d"), *[""] * (cell_len(cluster) - 1))
+    )
 
 
 def _look_of(style: Style | None, colours: ColorSystem) -> Look:

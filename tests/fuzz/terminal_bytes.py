@@ -1,19 +1,20 @@
 """Texts that steer a terminal, through the real program: python tests/fuzz/terminal_bytes.py [EXAMPLES]
 
 Each example is the texts of hostile_texts.py or such as hypothesis thinks of. The program is walked
-through every pane, sheet and notice, and every command runs, in a pseudo-terminal (a minute for each):
-nothing but our own sequences may come out.
+through every pane, sheet and notice, and every command runs, in a pseudo-terminal (half a minute for
+each example): nothing but our own sequences may come out. tests/tui/test_hostile_bytes.py is one example.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 
-from hostile_session import COLUMNS, ROWS, commands, screens, session
+from hostile_session import COLUMNS, ROWS, WALKS, commands, session, walked
 from hostile_texts import STEERING
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -37,8 +38,9 @@ def main(examples: int = 10) -> None:
     @example(list(STEERING))
     @given(st.lists(TEXTS, min_size=3, max_size=8))
     def nothing_gets_out(texts: list[str]) -> None:
-        for walk, screen in ((screens, True), (commands, False)):
+        for walk in (*(partial(walked, walk) for walk in WALKS), commands):
             with tempfile.TemporaryDirectory() as folder:
+                screen = walk is not commands
                 raw = session(Path(folder), tuple(texts), walk)
                 assert foreign(raw, COLUMNS, ROWS, copies=screen, screen=screen) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pyte
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -112,6 +113,16 @@ def test_a_mark_stays_on_its_letter_even_where_the_colour_changes_between_them()
     strip = Strip([Segment("cafe", Style(bold=True)), Segment("\u0301 au lait")])
     layout = LayoutUpdate([[strip]], Region(0, 0, 12, 1))
     assert Shown().send(layout, console()) == "\x1b[1;1H\x1b[1mcafe\u0301 \x1b[22mau lait"
+
+
+@pytest.mark.parametrize(
+    "parts", [["z" + "\u0301" * 10_000], ["z", "\u0301" * 99], ["z\u0301" * 2, "\u0302" * 99]]
+)
+def test_marks_without_end_are_no_cell(parts: list[str]) -> None:
+    strip = Strip([*(Segment(part) for part in parts), Segment("next")])
+    sent = Shown().send(LayoutUpdate([[strip]], Region(0, 0, 9, 1)), console())
+    assert not re.search("[\u0300-\u036f]{17}", sent)
+    assert sent.startswith("\x1b[1;1Hz\u0301") and sent.endswith("next")
 
 
 def test_behind_a_sign_that_terminals_count_differently_all_is_sent_again() -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
+from textual import events
 
 from tui.actions import ACTIONS, bindings, find
 from tui.app import UnderstudyApp
 from tui.pane import Pane
 from tui.screens.small import Small
 from tui.themes import NAMES
+from tui.widgets.ask import Ask
 from tui.widgets.field import Field
 from tui.widgets.key_line import AT_MOST
 
@@ -192,6 +194,31 @@ async def test_notifications_are_safe_and_never_markup(studio: Path) -> None:
         shown = text(app)
         assert "[/] ␛]52;c;x␇" in shown
         assert "[/some/path]" in shown
+
+
+async def test_what_is_typed_and_pasted_while_a_sheet_opens_is_taken_in_its_order(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        answers: list[str | None] = []
+        app.push_screen(Ask("Which word?"), answers.append)
+        assert not app.screen.is_mounted
+        for typed in (*"slow", " and ", *"steady"):
+            app.post_message(events.Key(typed, typed) if len(typed) == 1 else events.Paste(typed))
+        app.post_message(events.Key("enter", "\r"))
+        await settled(pilot)
+        assert answers == ["slow and steady"]
+        assert "Race committee" in text(app)
+
+
+async def test_a_broken_text_is_copied_as_far_as_it_can_be(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        app.copy("harbour \ud800 \udc9b")
+        await settled(pilot)
+        assert app.clipboard == "harbour ? ?"
+        assert "Sent to the terminal's clipboard." in text(app)
 
 
 async def test_a_narrow_screen_shows_one_thing_at_a_time(studio: Path) -> None:

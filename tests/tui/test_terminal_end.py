@@ -2,10 +2,12 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import stat
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from pseudo_terminal import PseudoTerminal
 from engine import crash
 
 RESTORED = b"\x1b[?1049l"
+COOKED = termios.ECHO | termios.ICANON | termios.ISIG
 SECRET = "meet me under the old oak"
 
 BUG = f"""
@@ -43,14 +46,27 @@ def studio(path: Path) -> dict[str, str]:
     return {**os.environ, "UNDERSTUDY_STUDIO": str(path)}
 
 
+def left_on(raw: bytes) -> set[bytes]:
+    """Modes that are not again as a terminal has them; 7 and 25, wrapping and the cursor, are on there."""
+    last = dict(re.findall(rb"\x1b\[\?(\d+)([hl])", raw))
+    assert last[b"1049"], "the screen was taken at all"
+    return {mode for mode, how in last.items() if how != (b"h" if mode in (b"7", b"25") else b"l")}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     program = [sys.executable, "-m", "tui"]
     with PseudoTerminal(program, columns=80, rows=24, environment=studio(tmp_path / "s.db")) as terminal:
         terminal.wait_for("Nothing here yet.")
+        assert not termios.tcgetattr(terminal.child.fileno())[3] & COOKED
+        line = os.dup(terminal.child.fileno())
         terminal.child.kill(number)
         assert terminal.wait_for_end() == 128 + number
-        assert RESTORED in terminal.raw
+        assert left_on(terminal.raw) == set()
+        assert termios.tcgetattr(line)[3] & COOKED == COOKED
+        os.close(line)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(terminal.child.pid, 0)  # nobody is left of its session
     assert not list(tmp_path.glob("crash-*"))
 
 

@@ -113,8 +113,12 @@ def test_a_storm_of_new_sizes_ends_in_a_screen_of_the_last_one(tmp_path: Path) -
     with opened(tmp_path, 120, 36, COLUMNS="80", LINES="24") as terminal:  # a shell may have exported them
         terminal.wait_for(EMPTY)
         for step in range(150):
-            resize(terminal, 30 + step % 100, 8 + step % 40)
+            small = {0: (1, 1), 4: (20, 5)}.get(step % 10)
+            resize(terminal, *(small or (30 + step % 100, 8 + step % 40)))
             terminal.read(0.002)
+        for small in ((1, 1), (20, 5)):
+            resize(terminal, *small)
+            terminal.settle(quiet=0.3)
         terminal.settle()
         resize(terminal, 100, 30)
         terminal.settle()
@@ -130,7 +134,7 @@ def painted(terminal: PseudoTerminal) -> bool:
     return b"\x1b[?1049h" in terminal.raw and b"\x1b[?2004h" in terminal.raw
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(1, 1), (2, 40), (200, 1), (12, 3), (39, 9)])
+@pytest.mark.parametrize(("columns", "rows"), [(1, 1), (2, 40), (200, 1), (12, 3), (20, 5), (39, 9)])
 def test_a_window_that_is_too_small_costs_nothing_but_room(tmp_path: Path, columns: int, rows: int) -> None:
     with opened(tmp_path, columns, rows) as terminal:
         while not painted(terminal):

@@ -13,6 +13,7 @@ import pytest
 import studio_builder
 from faulty_provider import FaultyProvider
 from screen_reader import press, rows, settled, text
+from textual import events
 from textual.pilot import Pilot
 from training_studio import ready, trained, until
 
@@ -215,6 +216,19 @@ async def test_every_job_is_listed_and_a_finished_one_opens_the_chat(path: Path)
         assert "5 chat with it" not in rows(app)[-1]
         assert "5 chat with it" in (await press(pilot, "down")).splitlines()[-1]
         await press(pilot, "enter")
+        assert isinstance(app.screen, ChatPane)
+        assert app.screen.partner is not None and app.screen.partner.model == "ft:base-1:tortoise:1"
+
+
+async def test_enter_twice_on_a_job_opens_a_chat_that_was_never_shown_before(path: Path) -> None:
+    await trained(path)
+    app = UnderstudyApp(path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "4")
+        for _ in range(2):
+            app.post_message(events.Key("enter", "\r"))
+        await settled(pilot)
         assert isinstance(app.screen, ChatPane)
         assert app.screen.partner is not None and app.screen.partner.model == "ft:base-1:tortoise:1"
 

@@ -145,3 +145,22 @@ async def test_chats(studio):
     assert await chats.chat_turns(studio, first.id) == []
     with pytest.raises(StudioError, match="no chat"):
         await chats.add_turn(studio, first.id, "user", "too late")
+
+
+async def test_broken_texts_of_a_model_are_saved_as_far_as_they_can_be(studio):
+    chat = await chats.create_chat(studio, "t \ud800", "model", "local", "be \udc9b")
+    await chats.add_turn(studio, chat.id, "assistant", "a \ud83d lone one")
+    (turn,) = await chats.chat_turns(studio, chat.id)
+    assert "a " in turn.text and turn.text.endswith(" lone one") and turn.text.isprintable()
+    turn.text.encode()
+    (saved,) = await chats.chats(studio)
+    f"{saved.title}{saved.system}".encode()
+    await jobs.save_job(studio, a_job("key"))
+    await jobs.add_events(
+        studio,
+        "key",
+        [EventRow("e1", 1, "error", "message", "no \ud800"), EventRow("e2", 2, "error", "message", "fine")],
+    )
+    said = [row.message for row in await jobs.events(studio, "key")]
+    assert len(said) == 2 and "fine" in said
+    "".join(said).encode()
