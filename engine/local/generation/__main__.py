@@ -156,6 +156,8 @@ class Speaker:
             self._say(pipe.Refused(ask.number, str(error), "context_length_exceeded"))
         elif isinstance(error, StudioError):
             self._say(pipe.Refused(ask.number, str(error), "invalid_value"))
+        elif isinstance(error, FloatingPointError):
+            self._say(pipe.Refused(ask.number, str(error)))
         else:
             self._say(pipe.Refused(ask.number, _sentence(error, "The model failed to answer")))
 
