@@ -107,9 +107,7 @@ def test_a_small_memory_is_met_with_smaller_passes(
 def test_a_loss_that_is_no_number_is_told_where_it_is_first_seen(tiny: Path, tmp_path: Path) -> None:
     # One step an epoch, the first at a rate of 0: the second spoils what only validation sees.
     settings: dict[str, Any] = {"n_epochs": 2, "batch_size": 18, "learning_rate": 1e30}
-    with pytest.raises(
-        StudioError, match=r"no number any more at step 2\. Train with a smaller learning rate"
-    ):
+    with pytest.raises(StudioError, match=r"no number any more at step 2\. Train with a smaller"):
         run(tiny, tmp_path, 20, **settings)
 
 
