@@ -26,7 +26,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 def named(model: str) -> bool:
     """Whether the id names a Hugging Face model: `owner/name`, or an absolute folder with a config.json."""
     if model.startswith("/"):
-        return (Path(model) / "config.json").is_file()
+        return _is_file(Path(model) / "config.json")
     return _HUB_ID.fullmatch(model) is not None and ".." not in model
 
 
@@ -52,7 +52,7 @@ def folder(model: str) -> Path | None:
     cached = hub_cache() / f"models--{model.replace('/', '--')}"
     try:
         commit = (cached / "refs" / "main").read_text().strip()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
     found = cached / "snapshots" / commit
     return found if _whole(found) else None
@@ -106,21 +106,23 @@ def on_disk() -> list[str]:
 
 def is_chat_model(path: Path) -> bool:
     """Whether it writes text and has a chat template."""
-    kinds = read_json(path / "config.json").get("architectures") or []
-    return any("ForCausalLM" in kind for kind in kinds) and has_template(path)
+    kinds = read_json(path / "config.json").get("architectures")
+    return (
+        isinstance(kinds, list) and any("ForCausalLM" in str(kind) for kind in kinds) and has_template(path)
+    )
 
 
 def has_template(path: Path) -> bool:
-    if (path / "chat_template.jinja").is_file() or (path / "chat_template.json").is_file():
+    if _is_file(path / "chat_template.jinja") or _is_file(path / "chat_template.json"):
         return True
     return bool(read_json(path / "tokenizer_config.json").get("chat_template"))
 
 
 def weight_files(path: Path) -> list[Path]:
     """The model's safetensors files; some models bring the same weights once more under another name."""
-    shards = set(read_json(path / "model.safetensors.index.json").get("weight_map", {}).values())
+    shards = _shards(path)
     one = path / "model.safetensors"
-    if shards or one.is_file():
+    if shards or _is_file(one):
         return sorted(path / name for name in shards) or [one]
     return sorted(path.glob("*.safetensors"))
 
@@ -129,12 +131,25 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in the file; empty where there is none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):  # a msgspec.DecodeError is a ValueError
         return {}
 
 
 def _whole(path: Path) -> bool:
     """Whether a download in the hub's cache ended: all weights that the index names are there."""
-    shards = set(read_json(path / "model.safetensors.index.json").get("weight_map", {}).values())
-    weights = [path / name for name in shards] or [path / "model.safetensors"]
-    return (path / "config.json").is_file() and all(file.is_file() for file in weights)
+    weights = [path / name for name in _shards(path)] or [path / "model.safetensors"]
+    return _is_file(path / "config.json") and all(_is_file(file) for file in weights)
+
+
+def _shards(path: Path) -> set[str]:
+    """The names of the weight files in the model's index; none where it has no index, or a damaged one."""
+    named = read_json(path / "model.safetensors.index.json").get("weight_map")
+    return {name for name in named.values() if isinstance(name, str)} if isinstance(named, dict) else set()
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file that can be reached; `Path.is_file` itself raises where a folder is closed."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

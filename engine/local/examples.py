@@ -25,6 +25,8 @@ def read(path: Path) -> Iterator[Example]:
                 example = decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise DataError(f"Line {number} is not a chat example: {error}.") from None
+            except RecursionError:
+                raise DataError(f"Line {number} is not a chat example: it is nested too deeply.") from None
             if problem := _problem(example):
                 raise DataError(f"Line {number}: {problem}.")
             yield example

@@ -64,6 +64,11 @@ def export(folder: Path, model: str, target: Path, *, merged: bool) -> Exported:
         raise StudioError(f"The model {model} is damaged: its understudy.json is missing.", "Train it again.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StudioError(f"{target} exists already.", "Name a folder that does not, or an empty one.")
+    if target.resolve().is_relative_to(folder.resolve()):
+        raise StudioError(
+            f"{target} lies in the local provider's own folder.",
+            "Name one elsewhere: what is not a job's is cleared away there.",
+        )
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         partial.mkdir(mode=0o700, parents=True)

@@ -80,12 +80,12 @@ class Models:
         tuned = self.tuned(model_id)
         if tuned is None:
             raise not_found(model_id)
-        if bases.named(tuned.base):
+        if "/" in tuned.base:
             adapter = disk.read_record(tuned.folder / "understudy.json", Adapter)
-            known = Path(adapter.path) if adapter else None
+            known = adapter.path if adapter and bases.named(adapter.path) else None
             # The very files that it was trained on; where they are gone, the base as it is now.
-            base = known if known and (known / "config.json").is_file() else bases.folder(tuned.base)
-            return self._hosted(tuned.base, base, tuned.folder, adapter)
+            now = bases.folder(tuned.base) if bases.named(tuned.base) else None
+            return self._hosted(tuned.base, Path(known) if known else now, tuned.folder, adapter)
         return await self._in_memory(model_id, tuned)
 
     def _hosted(

@@ -26,7 +26,7 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
         reason, _, path = str(error).partition(" - at `")
         param = re.sub(r"^\$\.?", "", path.rstrip("`")) or _missing_field(reason)
         raise ApiError(400, f"Invalid request: {reason}.", code="invalid_value", param=param) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ApiError(400, "The body of the request is not valid JSON.", code="invalid_json") from None
 
 
@@ -44,7 +44,8 @@ def page(
         if start < 0:
             raise ApiError(400, f"There is nothing with the id '{after}' here.", param="after")
     limit = request.query_params.get("limit", "20")
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MAX_PAGE:
+    short = len(limit) <= len(str(_MAX_PAGE))  # int() refuses thousands of digits
+    if not (limit.isascii() and limit.isdigit() and short and 1 <= int(limit) <= _MAX_PAGE):
         raise ApiError(400, f"limit must be a number from 1 to {_MAX_PAGE}.", param="limit")
     chosen = items[start : start + int(limit)]
     return json_response(

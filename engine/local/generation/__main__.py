@@ -112,6 +112,8 @@ class Speaker:
         """Load the adapter; the one unused for longest goes where there are many."""
         if adapter in self._adapters:
             self._adapters.remove(adapter)
+        elif not adapter.is_dir():
+            raise StudioError("The model was deleted.")
         else:
             used = {Path(ask.adapter) for ask, _ in (*self._talking, *self._waiting) if ask.adapter}
             idle = [old for old in self._adapters if old not in used]
@@ -156,6 +158,8 @@ class Speaker:
             self._say(pipe.Refused(ask.number, str(error), "context_length_exceeded"))
         elif isinstance(error, StudioError):
             self._say(pipe.Refused(ask.number, str(error), "invalid_value"))
+        elif isinstance(error, FloatingPointError):
+            self._say(pipe.Refused(ask.number, str(error)))
         else:
             self._say(pipe.Refused(ask.number, _sentence(error, "The model failed to answer")))
 

@@ -136,6 +136,16 @@ class Host:
             self._process.stdin.write(msgspec.json.encode(command) + b"\n")
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
+        try:
+            await self._hear(process)
+        except ValueError:  # nothing that we understand, so what waits for it would wait for ever
+            process.kill()
+        self._ended = True
+        await process.wait()
+        for events in (*self._replies.values(), self._about_base):
+            events.put_nowait(None)
+
+    async def _hear(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout
         decoder = msgspec.json.Decoder(pipe.Event)
         while (line := await process.stdout.readline()).endswith(b"\n"):  # a killed one leaves half a line
@@ -145,10 +155,6 @@ class Host:
                     self._replies[event.number].put_nowait(event)
             else:
                 self._about_base.put_nowait(event)
-        self._ended = True
-        await process.wait()
-        for events in (*self._replies.values(), self._about_base):
-            events.put_nowait(None)
 
     async def _death(self) -> ApiError:
         how = "ended"

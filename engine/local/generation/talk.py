@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
 from engine.local.generation.backend import Continuation
 from engine.local.generation.language import Language
@@ -12,6 +13,8 @@ from engine.local.generation.text import Detokenizer, StopStrings
 
 # A long prompt is read in parts of this many tokens, so that others can speak, and be stopped, in between.
 _PART = 512
+# What OpenAI writes for a token that cannot be: JSON has no minus infinity.
+_IMPOSSIBLE = -9999.0
 
 
 def talk(
@@ -32,6 +35,10 @@ def talk(
     finish = "length"
     for _ in range(limit):
         logits = continuation.logits(fed)
+        if not isfinite(logits.max()):
+            raise FloatingPointError(
+                "The model computes no numbers: its weights are damaged, or its training went astray."
+            )
         token = sampler.draw(discouraged(logits, seen, language.penalty))
         if token in language.ends:
             finish = "stop"
@@ -93,4 +100,4 @@ class _Reply:
 
     def _chance(self, token: int, logprob: float) -> TokenChance:
         text, raw = self._language.stands_for(token)
-        return TokenChance(text, logprob, list(raw))
+        return TokenChance(text, max(logprob, _IMPOSSIBLE), list(raw))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from engine.bases import read_json
@@ -83,9 +84,10 @@ class TorchBackend:
                 self._on = name
             else:
                 self._peft.load_adapter(str(adapter), adapter_name=name)
-        except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        except (ValueError, KeyError, RuntimeError, TypeError, OSError, SafetensorError) as error:
             raise StudioError(
-                f"The fine-tuned model's adapter does not fit its base model ({type(error).__name__}).",
+                f"The fine-tuned model's adapter is damaged, or does not fit its base model "
+                f"({type(error).__name__}).",
                 "Train it again on the base model as it is now.",
             ) from error
         self._peft.eval()

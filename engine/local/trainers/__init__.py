@@ -45,7 +45,7 @@ class LoraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rank: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     alpha: Annotated[float, msgspec.Meta(gt=0)] | Literal["auto"] = "auto"
     dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.05
-    target_modules: str | tuple[str, ...] = "all-linear"
+    target_modules: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = "all-linear"
     modules_to_save: tuple[str, ...] = ()
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] | Literal["auto"] = "auto"
     max_length: Annotated[int, msgspec.Meta(ge=16)] | Literal["auto"] = "auto"

@@ -21,6 +21,8 @@ Turn = dict[str, str]
 class Tokenizer(Protocol):
     """What is needed of a `transformers` tokenizer."""
 
+    added_tokens_decoder: dict[int, Any]
+
     def apply_chat_template(self, conversation: list[Turn], **options: Any) -> Any: ...
 
 
@@ -36,9 +38,24 @@ class Rendered(msgspec.Struct, frozen=True):
 def prompt(tokenizer: Tokenizer, messages: Sequence[ChatMessage]) -> str:
     """The chat, ready for the next reply. A template that can do without thoughts does without.
 
-    Raises DataError with the template's own words where it refuses the chat.
+    A control token that a message spells is broken by an invisible space: what somebody writes ends no turn
+    and begins none. Raises DataError with the template's own words where it refuses the chat.
     """
-    return _render(tokenizer, messages, _text, generation=True)
+    control = control_tokens(tokenizer)
+
+    def harmless(_: int, message: ChatMessage) -> str:
+        text = message.content
+        for token in control:
+            text = text.replace(token, f"{token[0]}\u200b{token[1:]}" if len(token) > 1 else "")
+        return text
+
+    return _render(tokenizer, messages, harmless, generation=True)
+
+
+def control_tokens(tokenizer: Tokenizer) -> list[str]:
+    """The texts that the tokenizer would read as control tokens, wherever they stand."""
+    added = tokenizer.added_tokens_decoder.values()
+    return [token.content for token in added if token.special and token.content.strip()]
 
 
 def rendered(tokenizer: Tokenizer, messages: Sequence[ChatMessage]) -> Rendered:
@@ -47,18 +64,23 @@ def rendered(tokenizer: Tokenizer, messages: Sequence[ChatMessage]) -> Rendered:
     Raises DataError where the template refuses the chat or rewrites a reply.
     """
     text = _render(tokenizer, messages, _text)
+    border = _unwritten(messages)
+
+    def mark(at: int) -> str:
+        return f"{border}{at}{border}"
+
     marked = _render(
-        tokenizer, messages, lambda at, message: _mark(at) if _replies(message) else message.content
+        tokenizer, messages, lambda at, message: mark(at) if _replies(message) else message.content
     )
     spans, learned, done = [], [], 0
     for at, message in enumerate(messages):
         if not _replies(message):
             continue
-        before, mark, marked = marked.partition(_mark(at))
-        if not mark or not text.startswith(before, done):
+        before, found, marked = marked.partition(mark(at))
+        if not found or not text.startswith(before, done):
             raise DataError("the model's chat template rewrites the turns before a reply")
         start = done + len(before)
-        following = _upto_mark(marked)
+        following = marked.partition(border)[0]
         for content in (message.content, message.content.strip(), message.content.lstrip("\n")):
             if text.startswith(content + following, start):
                 break
@@ -80,17 +102,10 @@ def _text(_: int, message: ChatMessage) -> str:
     return message.content
 
 
-def _mark(at: int) -> str:
-    # Private use characters: no template treats them, and no one writes them.
-    return f"\ue000{at}\ue001"
-
-
-def _marked(at: int, message: ChatMessage) -> str:
-    return _mark(at) if _replies(message) else message.content
-
-
-def _upto_mark(marked: str) -> str:
-    return marked.partition("\ue000")[0]
+def _unwritten(messages: Sequence[ChatMessage]) -> str:
+    """A private use character that stands in none of the messages; no template treats these."""
+    written = {char for message in messages for char in message.content}
+    return next(char for char in map(chr, range(0xE000, 0xF900)) if char not in written)
 
 
 def _render(

@@ -55,7 +55,7 @@ def encode(tokenizer: Any, examples: Iterable[Example], max_length: int) -> Enco
     encoded: list[Tokens] = []
     left_out: Counter[str] = Counter()
     shortened = 0
-    specials = _specials(tokenizer)
+    specials = chat_template.control_tokens(tokenizer)
     chats: list[tuple[Sequence[ChatMessage], Rendered]] = []
     for example in examples:
         if any(special in message.content for message in example.messages for special in specials):
@@ -137,9 +137,3 @@ def _shortened(tokenizer: Any, messages: Sequence[ChatMessage], max_length: int)
         else:
             low = middle + 1
     return best
-
-
-def _specials(tokenizer: Any) -> list[str]:
-    """The texts that the tokenizer would read as control tokens, wherever they stand."""
-    added = tokenizer.added_tokens_decoder.values()
-    return [token.content for token in added if token.special and token.content.strip()]

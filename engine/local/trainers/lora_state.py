@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import threading
@@ -15,10 +14,10 @@ import msgspec
 import torch
 import transformers
 
-from engine.errors import StudioError
 from engine.local import disk
 from engine.local.trainers import Adapter, Checkpoint, Note, Step, Validation, bases
 from engine.local.trainers.lora import Run, Said, written
+from engine.local.trainers.prepared import finite
 
 Tell = Callable[[Said], None]
 
@@ -90,11 +89,7 @@ def journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell: 
             if "loss" not in logs:
                 return
             loss, accuracy = logs["loss"], logs["mean_token_accuracy"]
-            if not math.isfinite(loss):
-                raise StudioError(
-                    f"The loss is no number any more at step {at.global_step}.",
-                    "Train with a smaller learning_rate_multiplier.",
-                )
+            finite(loss, at.global_step)
             self.saved.loss += loss
             self.saved.accuracy += accuracy
             self.saved.steps += 1
@@ -103,6 +98,7 @@ def journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell: 
 
         def on_evaluate(self, args: Any, at: Any, control: Any, **_: Any) -> None:
             loss, accuracy = self.valid = self.trainer.held()
+            finite(loss, at.global_step)
             self._say(Validation(at.global_step, at.global_step // per_epoch, loss, accuracy))
 
         def on_save(self, args: Any, at: Any, control: Any, **_: Any) -> None:

@@ -22,11 +22,11 @@ from mlx.optimizers import AdamW, clip_grad_norm
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from msgspec.structs import replace
 
-from engine.errors import StudioError
 from engine.folders import private
 from engine.local.trainers import Checkpoint, Note, Progress, Settings, Step, Validation
 from engine.local.trainers.labels import IGNORED, Tokens
 from engine.local.trainers.mlx_adapter import save
+from engine.local.trainers.prepared import finite
 
 STATE = "state.safetensors"
 PAD_TO = 32  # each new length of a batch is compiled anew
@@ -101,11 +101,7 @@ def learn(
                 optimizer.learning_rate = peak * _share(state.step, steps)
                 mx.random.seed((settings.seed % 2**32) << 32 | state.step + 1)
                 sums = yield from step(batch)
-                if not math.isfinite(sums.loss):
-                    raise StudioError(
-                        f"The loss is no number any more at step {state.step + 1}.",
-                        "Train with a smaller learning_rate_multiplier.",
-                    )
+                finite(sums.loss, state.step + 1)
                 state = replace(
                     state,
                     step=state.step + 1,
@@ -125,6 +121,7 @@ def learn(
                 found = found.plus(more)
                 yield None
             loss, accuracy = found.means()
+            finite(loss, state.step)
             yield Validation(state.step, epoch + 1, loss, accuracy)
             folder = _checkpoint(out, state.step)
             _replace_folder(folder, write)

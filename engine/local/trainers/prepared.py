@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,6 +80,15 @@ def prepare(
     if note := _differs(tokenizer, learned):
         notes.append(note)
     return Prepared(rows, held_rows, notes, tokenizer)
+
+
+def finite(loss: float, step: int) -> float:
+    """The loss itself. Raises StudioError where it is no number any more."""
+    if not math.isfinite(loss):
+        raise StudioError(
+            f"The loss is no number any more at step {step}.", "Train with a smaller learning rate."
+        )
+    return loss
 
 
 def _planned_length(model: str) -> int | Literal["auto"]:

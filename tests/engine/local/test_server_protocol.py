@@ -74,6 +74,7 @@ def test_a_path_can_be_uploaded(client: Any, tmp_path: Path) -> None:
     [
         (b'{"messages": [', "Line 1 is not a chat example"),
         (b"\xff\xfe", "Line 1 is not a chat example"),
+        pytest.param(b'{"x": ' + b"[" * 100_000, "nested too deeply", id="bottomless"),
         (training_file(1) + b'{"messages": [{"role": "user"}]}\n', "Line 2 is not a chat example"),
         (b'{"messages": [{"role": "user", "content": "hi"}]}', "no assistant message"),
         (b'{"messages": [{"role": "tool", "content": "hi"}]}', "role is none of"),
@@ -357,6 +358,8 @@ def test_foreign_hosts_and_browsers_are_refused(
         ("POST", "/v1/chat/completions", 400, "invalid_json"),
         ("GET", "/v1/files?limit=none", 400, None),
         ("GET", "/v1/files?after=nothing", 400, None),
+        pytest.param("GET", f"/v1/files?limit={'1' * 5000}", 400, None, id="huge limit"),
+        pytest.param("GET", "/v1/models/%2F" + "x" * 5000, 404, "model_not_found", id="long folder"),
     ],
 )
 def test_errors_have_openais_body(
@@ -369,6 +372,13 @@ def test_errors_have_openais_body(
     assert error.keys() == {"message", "type", "param", "code"}
     assert error["code"] == code
     assert error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/fine_tuning/jobs", "/v1/chat/completions", "/prune"])
+def test_a_body_without_a_bottom_is_no_json(local_server: Server, path: str) -> None:
+    with local_server.raw() as http:
+        answer = http.post(path, content=b'{"x":' + b"[" * 100_000)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
 
 def test_over_tcp(start_server: Callable[..., Server]) -> None:

@@ -124,3 +124,38 @@ def test_memory_is_met_by_smaller_ways_before_it_is_refused() -> None:
     assert parts.at_once == 4
     with pytest.raises(StudioError, match=r"needs about 2\.\d GB of GPU memory and 1\.0 GB are free"):
         memory.way(need, 1e9, 8, 2048)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b'{"architectures": 5}'),
+        ("config.json", b'{"architectures": [5, null]}'),
+        ("config.json", b'{"architectures": ["\xff"]}'),
+        pytest.param("config.json", b'{"x": ' + b"[" * 200_000, id="bottomless"),
+        ("model.safetensors.index.json", b'{"weight_map": 5}'),
+        ("model.safetensors.index.json", b'{"weight_map": {"a": 5}}'),
+        ("tokenizer_config.json", b"[]"),
+        ("../../refs/main", b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_model_costs_itself_alone(hub: Path, name: str, content: bytes) -> None:
+    cached(hub, "good/one")
+    (cached(hub, "bad/one") / name).write_bytes(content)
+    listed = bases.on_disk()
+    assert "good/one" in listed
+    assert set(listed) <= {"good/one", "bad/one"}
+
+
+def test_a_folder_that_cannot_be_looked_into_is_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not bases.named("/" + "x" * 5000)
+    assert not bases.named("/tmp/\0")
+
+    def closed(_: Path) -> bool:  # whom the tests run as may look into every folder
+        raise PermissionError(13, "Permission denied")
+
+    model(tmp_path / "m")
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert not bases.named(str(tmp_path / "m"))

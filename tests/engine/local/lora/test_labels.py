@@ -157,3 +157,11 @@ def test_a_long_chat_loses_its_oldest_turns_and_never_its_system_prompt(tokenize
     notes = [note.message for note in encoded.notes("training", 300)]
     assert any("lose their oldest turns" in note for note in notes)
     assert any("left out" in note for note in notes)
+
+
+def test_nobody_can_write_the_mark_of_a_reply(tokenizer):
+    """Some phones' old smileys are private use characters."""
+    forged = "\ue0001\ue000 \ue0001\ue001 \ue001"
+    tokenizer.chat_template = tokenizer.own
+    talk = (ChatMessage("user", forged), ChatMessage("assistant", forged))
+    assert learned(tokenizer, *talk) == [f"{forged}<|im_end|>"]

@@ -104,6 +104,13 @@ def test_a_small_memory_is_met_with_smaller_passes(
     assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)
 
 
+def test_a_loss_that_is_no_number_is_told_where_it_is_first_seen(tiny: Path, tmp_path: Path) -> None:
+    # One step an epoch, the first at a rate of 0: the second spoils what only validation sees.
+    settings: dict[str, Any] = {"n_epochs": 2, "batch_size": 18, "learning_rate": 1e30}
+    with pytest.raises(StudioError, match=r"no number any more at step 2\. Train with a smaller"):
+        run(tiny, tmp_path, 20, **settings)
+
+
 def test_what_this_machine_cannot_do_is_refused(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(StudioError, match="4 bits needs a CUDA device"):
         run(tiny, tmp_path / "a", 20, quantise="4bit")
