@@ -11,8 +11,10 @@ from engine.archive import open_studio, people, reading
 from engine.archive.rows import ConversationRow
 from engine.conversation import Attachment, AttachmentKind, Conversation, Edit, Kind, Message, Sender
 from tui.app import UnderstudyApp
+from tui.safe_text import safe_line
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
+from tui.widgets.field import Field
 from tui.widgets.prompt import Prompt
 from tui.widgets.transcript import NEAR, WINDOW, Transcript
 
@@ -395,3 +397,45 @@ async def test_somebody_is_left_out_in_one_conversation(studio: Path) -> None:
         shown = await press(pilot, "enter")
         assert f"{name} is in again in Race committee." in shown.splitlines()[-1]
         assert "without" not in shown
+
+
+async def test_a_long_search_is_seen_to_its_end(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"from:tortoise in:race before:2024 slow")
+        field = app.screen.query_one(Field)
+        assert field.region.right <= app.screen.query_one(".list").region.right
+        assert "2024 slow" in text(app)
+
+
+async def test_enter_without_hits_leaves_the_words_to_mend(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"zzzz")
+        await press(pilot, "enter")
+        await press(pilot, "y")
+        assert app.screen.query_one(Field).value == "zzzzy"
+        await press(pilot, *"yy", "enter")  # before the search began
+        assert app.screen.query_one(Field).has_focus
+
+
+async def test_the_bar_stays_in_view_and_its_details_come_after_a_resize(
+    long_studio: Path,
+) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(120, 48)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter")
+        await press(pilot, "up")
+        transcript = app.screen.query_one(Transcript)
+        message = transcript.message
+        assert message is not None
+        await pilot.resize_terminal(60, 20)
+        await settled(pilot)
+        assert transcript.message == message
+        assert safe_line(message.text)[:20] in text(app)
+        await pilot.resize_terminal(160, 48)
+        await settled(pilot)
+        assert f"#{message.id}" in text(app)

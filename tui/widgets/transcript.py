@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
@@ -62,7 +63,7 @@ class Transcript(BarLines, inherit_bindings=False):
         self._load: Load | None = None
         self._times: tuple[int, int] | None = None
         self._mark = -1
-        self._opened = self._held = 0
+        self._opened = self._held = self._height = 0
         self._first = 0
         self._lines: list[Line] = []
         self._starts: list[int] = []
@@ -198,10 +199,15 @@ class Transcript(BarLines, inherit_bindings=False):
         message = self._lines[top].message
         return self._first + message, top - self._starts[message]
 
-    def _restore(self, place: tuple[int, int]) -> None:
+    def _line(self, place: tuple[int, int]) -> int | None:
+        """Where a place is among the lines, if it is loaded."""
         message = place[0] - self._first
-        if 0 <= message < len(self._starts):
-            self.scroll_to(y=self._starts[message] + place[1], animate=False, force=True)
+        return self._starts[message] + place[1] if 0 <= message < len(self._starts) else None
+
+    def _restore(self, place: tuple[int, int]) -> None:
+        line = self._line(place)
+        if line is not None:
+            self.scroll_to(y=line, animate=False, force=True)
 
     def _span(self, index: int) -> tuple[int, int]:
         """The first line of a loaded message, and the first after it."""
@@ -209,14 +215,18 @@ class Transcript(BarLines, inherit_bindings=False):
         end = self._starts[message + 1] if message + 1 < len(self._starts) else len(self._lines)
         return self._starts[message], end
 
-    def _reveal(self, centre: bool = False) -> None:
-        if not 0 <= self.cursor - self._first < len(self._starts):
-            return
+    def _holds_bar(self, top: int, height: int) -> bool:
+        """Whether all of the message under the bar is among `height` lines from `top`."""
+        if self.message is None:
+            return False
         start, end = self._span(self.cursor)
-        top, height = self.scroll_offset.y, max(1, self.size.height)
-        if top <= start and end <= top + height and not centre:
+        return top <= start and end <= top + height
+
+    def _reveal(self, centre: bool = False) -> None:
+        height = max(1, self.size.height)
+        if self.message is None or (not centre and self._holds_bar(self.scroll_offset.y, height)):
             return
-        top = max(0, min(start - height // 2, len(self._lines) - height))
+        top = max(0, min(self._span(self.cursor)[0] - height // 2, len(self._lines) - height))
         self.scroll_to(y=top, animate=False, force=True)
 
     def _refresh_message(self, index: int) -> None:
@@ -235,12 +245,17 @@ class Transcript(BarLines, inherit_bindings=False):
         ):
             self._read(self._first + top)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
+        """The line on top stays, but a bar that was seen is seen afterwards too."""
+        height, self._height = self._height, event.size.height
         if not self.rows:
             return
-        place = self._place()
+        place, seen = self._place(), self._holds_bar(self.scroll_offset.y, height)
         self._arrange()
-        if place is not None:
+        top = None if place is None else self._line(place)
+        if seen and (top is None or not self._holds_bar(top, event.size.height)):
+            self._reveal(centre=True)
+        elif place is not None:
             self._restore(place)
         self._move_mark()
 

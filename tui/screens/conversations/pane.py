@@ -208,6 +208,8 @@ class ConversationsPane(Pane):
         self.refresh_bindings()
         many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
         many = event.problem or (many if event.ranked else f"{many}, ranking them")
+        if not listed.hits and event.ranked and listed.has_focus:
+            self.set_focus(self.query_one(Field))  # enter was faster than the search, and nothing is to go to
         if listed.hits and self.query_one(Field).has_focus:
             many += keyed(" · {field.submit} goes to them", self)
         self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
@@ -371,9 +373,11 @@ class ConversationsPane(Pane):
         self.refresh_bindings()
         self.query_one(Search).begin(text)
 
-    def on_input_submitted(self) -> None:
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        listed = self.query_one(HitList)
         if self.searching:
-            self.set_focus(self.query_one(HitList))
+            if listed.hits or listed.text != event.value.strip():
+                self.set_focus(listed)
         else:
             self.set_focus(self.query_one(ConversationList))
 
@@ -427,6 +431,9 @@ class ConversationsPane(Pane):
 
     def on_mount(self) -> None:
         self.watch(self.query_one(Transcript), "place", self._show_place, init=False)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_details)
 
     def _show_place(self, place: tuple[int, int]) -> None:
         index, total = place

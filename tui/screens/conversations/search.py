@@ -36,6 +36,7 @@ class Search(Horizontal):
     DEFAULT_CSS = """
     Search { height: 1; }
     Search #slash { width: 3; color: $muted; }
+    Search #text { width: 1fr; }
     """
 
     @dataclass
