@@ -48,6 +48,10 @@ Hello().run()
 PEERS = {"posting": ["posting"], "harlequin": ["harlequin"], "elia": ["elia"]}
 
 
+class NothingPaintedError(Exception):
+    """A program that ended, or stood still, before its first paint."""
+
+
 class Start(NamedTuple):
     paint: float  # seconds to the first paint
     size: int  # bytes until it is quiet
@@ -113,9 +117,12 @@ def start(program: Sequence[str], environment: dict[str, str], word: bytes = b"o
     started = time.perf_counter()
     with PseudoTerminal(program, columns=120, rows=36, environment=environment) as terminal:
         while word not in terminal.raw or len(terminal.raw) < 4096:  # modes alone are no paint
-            terminal.read(0.005)
-            if time.perf_counter() - started > 30:
-                raise SystemExit(f"{program[0]} painted nothing:\n{terminal.text()}")
+            alive = terminal.child.isalive()
+            if not terminal.read(0.005) and (not alive or time.perf_counter() - started > 30):
+                code = terminal.child.exitstatus or terminal.child.signalstatus
+                raise NothingPaintedError(
+                    f"{program[0]} painted nothing" + ("" if alive else f", ended with {code}")
+                )
         paint = time.perf_counter() - started
         terminal.settle()
         size = len(terminal.raw)
@@ -192,8 +199,14 @@ def main(studio: Path | None = None, messages: int = 1_000_000, runs: int = 7, c
         }
         starts: dict[str, list[Start]] = {name: [] for name in programs}
         for _ in range(runs):
-            for name, (program, word) in programs.items():
-                starts[name].append(start(program, environment, word))
+            for name, (program, word) in list(programs.items()):
+                try:
+                    starts[name].append(start(program, environment, word))
+                except NothingPaintedError as error:
+                    if name not in PEERS:
+                        raise
+                    print(error)
+                    del programs[name], starts[name]
         for name, measured in starts.items():
             paint, size, idle = (statistics.median(values) for values in zip(*measured, strict=True))
             print(
