@@ -100,6 +100,8 @@ class Jobs:
         job = self.change(job, status=status, finished_at=int(time.time()), **fields)
         for name in ("training", "validation"):
             (self.folder(job) / f"{name}.jsonl").unlink(missing_ok=True)
+        # A process that was killed could not remove the examples that it had prepared.
+        (self.model_folder(job) / "state" / "data.msgpack").unlink(missing_ok=True)
         return job
 
     def fail(self, job: Job, error: JobError, **fields: Any) -> Job:
