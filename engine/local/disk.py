@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import traceback
@@ -20,12 +21,16 @@ def new_id(prefix: str) -> str:
 def write(path: Path, content: bytes) -> None:
     """Put `content` (0600) in place of `path`: after a crash there is the old file or the new, never half."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
@@ -41,10 +46,17 @@ def read_record(path: Path, kind: type[Row]) -> Row | None:
 
 
 def append(path: Path, row: msgspec.Struct) -> None:
-    """One line at the end of a journal, in one write, so that several processes may append."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """One line at the end of a journal, in one write, so that several processes may append.
+
+    Raises OSError where the disk does not take the whole of it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(descriptor, msgspec.json.encode(row) + b"\n")
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # what was torn costs itself alone
+        line = b"\n" * torn + msgspec.json.encode(row) + b"\n"
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
 

@@ -65,15 +65,27 @@ class Jobs:
         return self._folder / job.id
 
     def create(self, job: Job) -> Job:
-        """Keep a new job, with links to its files of its own: they may be deleted meanwhile."""
-        private(self.folder(job))
-        for name, file_id in (("training", job.training_file), ("validation", job.validation_file)):
-            record = self._files.get(file_id) if file_id else None
-            if record:
-                _link(self._files.content(record), self.folder(job) / f"{name}.jsonl")
-        self._save(job)
-        self.say(job, f"Created fine-tuning job: {job.id}")
+        """Keep a new job, with links to its files of its own: they may be deleted meanwhile.
+
+        Raises OSError where the disk takes no more; then there is no such job.
+        """
+        try:
+            private(self.folder(job))
+            for name, file_id in (("training", job.training_file), ("validation", job.validation_file)):
+                record = self._files.get(file_id) if file_id else None
+                if record:
+                    _link(self._files.content(record), self.folder(job) / f"{name}.jsonl")
+            self._save(job)
+            self.say(job, f"Created fine-tuning job: {job.id}")
+        except OSError:
+            self.forget(job)
+            raise
         return job
+
+    def forget(self, job: Job) -> None:
+        """As if it had never been created: whoever asked for it is told that it was not."""
+        self._jobs.pop(job.id, None)
+        shutil.rmtree(self.folder(job), ignore_errors=True)
 
     def change(self, job: Job, **fields: Any) -> Job:
         job = msgspec.structs.replace(self._jobs[job.id], **fields)
@@ -88,6 +100,8 @@ class Jobs:
         job = self.change(job, status=status, finished_at=int(time.time()), **fields)
         for name in ("training", "validation"):
             (self.folder(job) / f"{name}.jsonl").unlink(missing_ok=True)
+        # A process that was killed could not remove the examples that it had prepared.
+        (self.model_folder(job) / "state" / "data.msgpack").unlink(missing_ok=True)
         return job
 
     def fail(self, job: Job, error: JobError, **fields: Any) -> Job:

@@ -164,7 +164,11 @@ class JobRoutes:
             )
         )
         created = self._jobs.wire(job)
-        self._queue.submit(job)
+        try:
+            self._queue.submit(job)
+        except OSError:
+            self._jobs.forget(job)
+            raise
         return json_response(created)
 
     async def list(self, request: Request) -> Response:
