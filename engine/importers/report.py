@@ -173,6 +173,8 @@ def remaining(rows: int, of: int | None, seconds: float) -> str:
     if not of or not rows or seconds < 0.5:
         return ""
     rest = (of - rows) * seconds / rows
+    if rows >= of:
+        return "finishing"
     if rest < 1:
         return "less than a second left"
     return f"about {rest:.0f} s left" if rest < 90 else f"about {rest / 60:.0f} min left"

@@ -333,6 +333,11 @@ async def test_cancelling_leaves_the_studio_as_it_was(
         shown = await press(pilot, "c")
         assert "The import was cancelled. " in shown.replace("\n", " ") or "cancelled" in shown
         assert "importing" not in rows(app)[0]
+        assert "⏎ import" in rows(app)[-1], "once more"
+        await pilot.press("enter")
+        await until(pilot, lambda: "/s" in rows(app)[0])
+        assert "cancelled" not in text(app), "that was the one before"
+        await press(pilot, "c")
         shown = await press(pilot, "escape")
         assert "Nothing here yet." in shown
     async with await open_studio(tmp_path / "studio.db") as studio:

@@ -104,6 +104,7 @@ async def test_one_reads_and_searches_while_an_import_goes_on(tmp_path: Path, go
         assert "importing" in rows(app)[0] and "Zoe" not in await shown(pilot, "Wren")
         await pilot.press("1", "i")
         assert str(tmp_path / "new") in await shown(pilot, "the import goes on")
+        assert "⏎" not in rows(app)[-1], "there is nothing to open yet"
         await pilot.press("escape")
         await pilot.pause()
         go.set()

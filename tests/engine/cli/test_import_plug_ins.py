@@ -112,7 +112,8 @@ def test_the_time_that_is_left() -> None:
     assert remaining(0, 100, 9) == remaining(5, None, 9) == remaining(5, 100, 0.1) == ""
     assert remaining(50, 100, 10) == "about 10 s left"
     assert remaining(10, 1000, 10) == "about 16 min left"
-    assert remaining(120, 100, 10) == "less than a second left"
+    assert remaining(999, 1000, 10) == "less than a second left"
+    assert remaining(120, 100, 10) == "finishing", "what was read is put in order"
 
 
 def test_a_langchain_loader_from_the_command_line(tmp_path: Path, plug_in: str) -> None:

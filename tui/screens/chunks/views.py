@@ -221,8 +221,10 @@ def chunk_lines(made: Made, chunk: Chunk, time: int | None, width: int) -> list[
         )
         ends = [plural(cost_here, "token")]
         if turn.messages:
-            first, *more = turn.messages
-            ends.append(f"#{first}" if not more else f"#{first}-{turn.messages[-1]}")
+            first, last, many = turn.messages[0], turn.messages[-1], len(turn.messages)
+            # Numbers are in the order of import, which need not be that of time.
+            rest = "" if many == 1 else f"-{last}" if last - first == many - 1 else f" +{many - 1}"
+            ends.append(f"#{first}{rest}")
         who = Content.assemble(
             gutter,
             (turn.role, "bold $accent" if accent else "bold"),

@@ -208,8 +208,6 @@ class ConversationsPane(Pane):
         self.refresh_bindings()
         many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
         many = event.problem or (many if event.ranked else f"{many}, ranking them")
-        if not listed.hits and event.ranked and listed.has_focus:
-            self.set_focus(self.query_one(Field))  # enter was faster than the search, and nothing is to go to
         if listed.hits and self.query_one(Field).has_focus:
             many += keyed(" · {field.submit} goes to them", self)
         self.query_one("#many", Static).update(content(safe_line(many)), layout=False)

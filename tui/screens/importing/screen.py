@@ -41,6 +41,7 @@ class Importing(Pane):
     """sample: load the bundled sample exports instead of asking for a path."""
 
     DIGIT = 1
+    AUTO_FOCUS = ""
     BINDINGS = bindings("importing")
     DEFAULT_CSS = """
     Importing {
@@ -85,6 +86,8 @@ class Importing(Pane):
         super().__init__()
         self.sample = sample
         self._known: Importing.Known | None = None
+        self._tried = ""
+        """The path whose import failed or was cancelled; enter tries it again."""
 
     def compose_body(self) -> ComposeResult:
         with Vertical(id="import"):
@@ -219,6 +222,8 @@ class Importing(Pane):
             with self.prevent(Input.Changed):
                 field.value, field.disabled = now.typed, True
             self.query_one("#path").display = bool(now.typed)
+            if self.preview is None:  # what became of the one before
+                self.query_one("#known", Static).update("")
             self.set_focus(None)
             self.refresh_bindings()
         report = self.query_one(Report)
@@ -235,7 +240,7 @@ class Importing(Pane):
 
     def _failed(self, now: Import, error: StudioError) -> None:
         self.imports.seen()
-        self._known = None
+        self._known, self._tried = None, now.typed
         self.query_one("#path").display = True
         field = self.query_one(Paths)
         field.disabled = False
@@ -339,7 +344,7 @@ class Importing(Pane):
             "done": ("done",),
             "past": ("asking", "done"),
         }
-        if action == "start" and self.preview is None:
+        if action == "start" and self.preview is None and self.query_one(Paths).value != self._tried:
             return False
         return self.state in wanted[action] if action in wanted else action != "zoom"
 
