@@ -30,6 +30,10 @@ async def chat(args: argparse.Namespace) -> int:
     name = args.provider or (job.provider if job else config.load().settings.provider)
     base_url = args.base_url or (job.base_url if job and name == job.provider else None)
     chosen = provider(name, base_url=base_url, key_env=args.key_env)
+    if chosen.stays_here and "/" in model:
+        from engine.providers.base_models import as_named
+
+        model = as_named(model)
     system = args.system if args.system is not None else (job.system if job else "")
     settings = ChatSettings(model=model, system=system, temperature=args.temperature, seed=args.seed)
     prompt = args.prompt

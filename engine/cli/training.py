@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from engine import config
@@ -36,12 +35,23 @@ from engine.providers import (
     resume,
 )
 from engine.providers import train as start
-from engine.providers.base_models import base_model, is_open_model
+from engine.providers.base_models import as_named, base_model, is_open_model
 
 _LOG_BYTES = 1_000_000
 """How much of a long log is printed: its end."""
-_FOLDERS = ("/", "./", "../", "~/")
-"""How a base model begins that is a folder, and none of the hub's."""
+
+_LORA = {
+    "rank": "a whole number from 1 to 1024",
+    "alpha": "a number above 0, or auto",
+    "dropout": "a number from 0 to below 1",
+    "target_modules": "all-linear, or names with commas between",
+    "modules_to_save": "names with commas between",
+    "learning_rate": "a number above 0, or auto",
+    "max_length": "a whole number from 16, or auto",
+    "quantise": "auto, 4bit or none",
+    "trainer": "auto, lora or mlx",
+}
+"""What each setting of an adapter may be, in words."""
 
 
 async def train(args: argparse.Namespace) -> int:
@@ -59,9 +69,10 @@ async def train(args: argparse.Namespace) -> int:
                 "Name one with --base-model; `understudy models` lists them.",
             )
         model = args.base_model or chosen.base_models[0]
+        if chosen.stays_here and model not in chosen.base_models:
+            model = as_named(model)
         base = None
         if chosen.stays_here and is_open_model(model):
-            model = str(Path(model).expanduser().absolute()) if model.startswith(_FOLDERS) else model
             base = await asyncio.to_thread(base_model, model, local_provider(args))
         settings = TrainSettings(
             base_model=model,
@@ -111,12 +122,11 @@ def _lora(given: list[str]) -> dict[str, Any]:
         parts = [part.strip() for part in value.split(",")]
         try:
             typed = msgspec.convert(value if len(parts) == 1 else parts, fields[name], strict=False)
-        except msgspec.ValidationError as error:
+        except msgspec.ValidationError:
             try:
                 typed = msgspec.convert(parts, fields[name])  # one name where several may stand
             except msgspec.ValidationError:
-                problem = str(error).partition(" - at")[0]
-                raise StudioError(f"--lora {one} cannot be taken: {problem}.") from None
+                raise StudioError(f"--lora {one} cannot be taken.", f"{name} is {_LORA[name]}.") from None
         chosen[name] = msgspec.to_builtins(typed)
     return chosen
 

@@ -72,6 +72,15 @@ def is_open_model(model: str) -> bool:
     return "/" in model
 
 
+def as_named(text: str) -> str:
+    """What a person wrote as a base model: a folder as its whole path, an id on the hub as it is.
+
+    A model's folder that lies here goes before an id that reads the same, as everywhere with Hugging Face.
+    """
+    is_folder = text.startswith(("/", "./", "../", "~")) or Path(text, "config.json").is_file()
+    return str(Path(text).expanduser().absolute()) if is_folder else text
+
+
 def base_model(model: str, local_folder: Path) -> Base:
     """The model of that id, and what it needs here. local_folder: of the local provider.
 

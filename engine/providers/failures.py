@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -77,6 +78,8 @@ def _status(exc: Any, provider: Provider, known_models: Sequence[str]) -> Studio
             return StudioError(
                 "The local provider was restarted and has a new token.", "Try again; it will be found anew."
             )
+        if provider.key_env and not os.environ.get(provider.key_env, "").strip():
+            return StudioError(f"{where} asks for a key.", f"Put it into {provider.key_env}.")
         return StudioError(
             f"{where} does not accept the key in {provider.key_env}.",
             f"Check {provider.key_env}: it may be mistyped, withdrawn, or belong to another service.",

@@ -248,9 +248,9 @@ def _request(row: JobRow, settings: TrainSettings) -> dict[str, Any]:
 
 def _with_fate_of_files(reason: StudioError, provider: Provider, gone: bool) -> StudioError:
     fate = (
-        f"What was uploaded is deleted again at {provider.host}."
+        f"What was uploaded to {provider.host} is deleted again."
         if gone
-        else f"What was uploaded could not be deleted at {provider.host}; following the job tries again."
+        else f"What was uploaded to {provider.host} could not be deleted; following the job tries again."
     )
     return type(reason)(reason.message, f"{fate} {reason.hint}".strip())
 

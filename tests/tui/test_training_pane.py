@@ -118,7 +118,7 @@ async def test_a_job_is_paused_goes_on_and_is_cancelled_only_after_a_question(pa
         await until(pilot, lambda: "PAUSED" in text(app))
         assert "LIVE" not in text(app) and rows(app)[0].endswith("· PAUSED")
         await pilot.press("p")
-        await until(pilot, lambda: "(our estimate)" in text(app) or " gone" in text(app))
+        await until(pilot, lambda: "(estimate)" in text(app) or " gone" in text(app))
         await pilot.press("c")
         await until(pilot, lambda: "Cancel tortoise?" in text(app))
         await pilot.press("enter")

@@ -161,7 +161,7 @@ class Host:
         if self._process:
             code = await self._process.wait()
             how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit status {code})"
-        sentence = f"The process that runs this model {how} while it was at work. Ask again: it starts anew."
+        sentence = f"The process that runs this model {how} at its work. The next request starts it anew."
         return ApiError(500, sentence, code="model_process_ended", kind="server_error")
 
 

@@ -173,7 +173,10 @@ async def test_a_chat_that_is_too_long_is_said(remote: Connection, faulty: Fault
         assert "longer than this model can read" in (await broken(remote))[1].message
 
 
-async def test_a_wrong_key_and_a_full_service_are_said(remote: Connection, faulty: FaultyProvider) -> None:
+async def test_a_wrong_key_and_a_full_service_are_said(
+    remote: Connection, faulty: FaultyProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_API_KEY", "wrong")
     faulty.chat = error(401, "bad key sk-abcdefghijkl")
     assert "does not accept the key" in (await broken(remote))[1].message
     faulty.chat = error(429, "slow")

@@ -52,14 +52,37 @@ def test_what_it_needs_is_said_and_then_what_is_missing(studio: Path) -> None:
         (("--base-model", "a/b/c"), "a/b/c names no model"),
         (("--lora", "rnak=3"), "--lora takes no rnak=3. It takes NAME=VALUE; names are rank,"),
         (("--lora", "rank"), "--lora takes no rank."),
-        (("--lora", "rank=many"), "--lora rank=many cannot be taken"),
-        (("--lora", "dropout=2"), "--lora dropout=2 cannot be taken"),
+        (("--lora", "rank=many"), "--lora rank=many cannot be taken. rank is a whole number from 1 to 1024."),
+        (("--lora", "dropout=2"), "--lora dropout=2 cannot be taken. dropout is a number from 0 to below 1."),
+        (("--lora", "trainer=abc"), "--lora trainer=abc cannot be taken. trainer is auto, lora or mlx."),
     ],
 )
 def test_what_cannot_be_is_refused(studio: Path, args: tuple[str, ...], said: str) -> None:
     code, heard = train(studio, *args)
     assert code == 2 and said in heard, heard
     understudy("local", "stop", studio=studio)
+
+
+def test_every_adapter_setting_is_told_in_words() -> None:
+    import msgspec
+
+    from engine.cli.training import _LORA
+    from engine.local.trainers import LoraSettings
+
+    assert [field.name for field in msgspec.structs.fields(LoraSettings)] == list(_LORA)
+
+
+def test_a_folder_that_lies_here_is_no_id_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.providers.base_models import as_named
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert as_named("models/tiny") == "models/tiny"
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    (tmp_path / "models" / "tiny" / "config.json").write_text("{}")
+    for written in ("models/tiny", "./models/tiny", "~/models/tiny"):
+        assert as_named(written) == str(tmp_path / "models" / "tiny")
+    assert as_named("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
 
 
 def test_adapter_settings_become_what_the_provider_takes() -> None:

@@ -68,13 +68,27 @@ async def failed(
     ],
 )
 async def test_each_status(
-    remote: Connection, faulty: FaultyProvider, answer: Response, message: str, hint: str
+    remote: Connection,
+    faulty: FaultyProvider,
+    answer: Response,
+    message: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("UNDERSTUDY_API_KEY", KEY)
     said = await failed(remote, faulty, answer)
     assert message in said.message
     assert hint in said.hint
     for text in (said.message, said.hint):
         assert "Error code" not in text and "{" not in text and "\n" not in text
+
+
+async def test_a_key_that_is_not_set_is_not_called_wrong(
+    remote: Connection, faulty: FaultyProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_API_KEY", raising=False)
+    said = await failed(remote, faulty, error(401))
+    assert said.message.endswith("asks for a key.") and said.hint == "Put it into UNDERSTUDY_API_KEY."
 
 
 async def test_creating_says_what_the_service_cannot_do(remote: Connection, faulty: FaultyProvider) -> None:

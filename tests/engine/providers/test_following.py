@@ -220,8 +220,13 @@ async def test_a_job_that_vanished_ends(
 
 
 async def test_a_withdrawn_key_is_no_lost_connection(
-    studio: Studio, remote: Connection, faulty: FaultyProvider, queued: JobRow
+    studio: Studio,
+    remote: Connection,
+    faulty: FaultyProvider,
+    queued: JobRow,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("UNDERSTUDY_API_KEY", "withdrawn")
     faulty.broken = {("GET", "/"): error(401)}
     with pytest.raises(StudioError, match="does not accept the key"):
         await anext(follow(studio, remote, queued.key))

@@ -99,7 +99,7 @@ async def test_a_refusal_takes_the_uploaded_files_back(
     faulty.creating = ["403"]
     with pytest.raises(StudioError, match="closing self-serve fine-tuning") as refused:
         await stages(studio, remote)
-    assert "What was uploaded is deleted again" in refused.value.hint
+    assert "is deleted again" in refused.value.hint
     assert len(faulty.bodies) == 2 and not faulty.files
     row = await only_job(studio)
     assert (row.status, row.id) == ("refused", None)

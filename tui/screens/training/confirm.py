@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import ComposeResult
@@ -210,10 +209,10 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
                 self.app.push_screen(Ask(OTHER, does="look at it", one_line=True), named)
 
         def named(text: str | None) -> None:
+            from engine.providers.base_models import as_named
+
             if text and text.strip():
-                asked = text.strip()
-                path = str(Path(asked).expanduser().absolute()) if asked[0] in "/.~" else asked
-                self.run_worker(self._look_at(path), group="models", exclusive=True)
+                self.run_worker(self._look_at(as_named(text.strip())), group="models", exclusive=True)
 
         at = names.index(self.base_model) if self.base_model in names else 0
         rows.append(("another: its id on the hub, or a folder", ""))

@@ -120,7 +120,7 @@ def headline(job: JobRow, width: int) -> Content:
 
 
 def now_line(job: JobRow, events: Sequence[EventRow], live: bool, now: int) -> Content:
-    """`LIVE  step 120 of 300 · epoch 2 of 5 · 0:07 gone, about 0:11 left (our estimate)`"""
+    """`LIVE  step 120 of 300 · epoch 2 of 5 · 0:07 gone, about 0:11 left (estimate)`"""
     word = state_word(job, live)
     parts: list[str] = []
     if word == "DONE" or (job.step is None and word != "PAUSED"):
@@ -250,7 +250,7 @@ def _times(job: JobRow, events: Sequence[EventRow], word: str, now: int) -> str:
     if word == "PAUSED" or not job.step or not job.steps or trained < 2000:
         return f"{_span(gone)} gone"
     left = trained / job.step * (job.steps - job.step)
-    return f"{_span(gone)} gone, about {_span(left)} left (our estimate)"
+    return f"{_span(gone)} gone, about {_span(left)} left (estimate)"
 
 
 def _paused(events: Sequence[EventRow], until: int | None) -> int:
