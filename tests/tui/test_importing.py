@@ -412,7 +412,7 @@ async def test_reports_of_past_imports_are_opened_again(tmp_path: Path, export: 
         shown = await press(pilot, "i", "ctrl+r")
         assert "messenger: …" in shown and "/export " in shown
         shown = await press(pilot, "enter")
-        assert "/export" in shown and "1 conversation" in shown and "every row is kept or skipped" in shown
+        assert "export" in shown and "1 conversation" in shown and "every row is kept or skipped" in shown
         shown = await press(pilot, "j", "j", "j", "j", "j", "enter")
         assert "lost for" in shown
         await press(pilot, "escape", "escape")

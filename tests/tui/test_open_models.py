@@ -101,7 +101,7 @@ async def test_a_folder_or_another_id_is_taken_and_what_is_none_is_said(
             return text(app)
 
         await to_the_plan(pilot)
-        assert "/mine" in (await name(str(mine))).partition("base model")[2]
+        assert "mine" in (await name(str(mine))).partition("base model")[2]
         assert "none, it is on this machine" in text(app)
         assert "There is no Hugging Face model in /no/where." in await name("/no/where")
         assert confirm(app).base_model == str(mine), "what was chosen before stays"
