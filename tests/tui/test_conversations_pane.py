@@ -437,3 +437,13 @@ async def test_the_bar_stays_in_view_and_its_details_come_after_a_resize(
         await pilot.resize_terminal(160, 48)
         await settled(pilot)
         assert f"#{message.id}" in text(app)
+
+
+async def test_a_screen_that_grows_shows_a_conversation_beside_the_list(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert app.screen.shown is None
+        await pilot.resize_terminal(120, 36)
+        await settled(pilot)
+        assert app.screen.shown is not None

@@ -431,7 +431,12 @@ class ConversationsPane(Pane):
         self.watch(self.query_one(Transcript), "place", self._show_place, init=False)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._show_details)
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        if self.shown is None and self.everything and not self.searching:
+            self._list()  # where the screen grew: beside the list there is room for a conversation
+        self._show_details()
 
     def _show_place(self, place: tuple[int, int]) -> None:
         index, total = place
