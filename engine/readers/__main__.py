@@ -11,6 +11,7 @@ from typing import IO
 
 import msgspec
 
+from engine import crash
 from engine.conversation import Conversation
 from engine.errors import DataError, StudioError
 from engine.importers.report import ImportReport, to_json
@@ -54,6 +55,11 @@ def main() -> int:
     except StudioError as error:
         tell(Refused(error.message, error.hint, isinstance(error, DataError)))
     except BrokenPipeError:  # nobody listens any more
+        return 1
+    except Exception as error:  # noqa: BLE001 - a mistake of ours; its text may quote a message
+        kind, *places = crash.describe(error).splitlines()
+        message = f"Reading the export failed in a way that it never should ({kind}, {places[-1].strip()})."
+        tell(Refused(message, "Nothing was imported. Please report this line.", False))
         return 1
     return 0
 

@@ -1,7 +1,7 @@
 """Reading an export in processes of its own, so that the screen and the database have this one to themselves.
 
-Each process reads every second conversation and packs it; they come out in the export's order. What is told
-between the processes are lengths and msgpack over pipes: no paths in a process list, nothing on disk.
+Each process reads a share of the conversations and packs it; they come out in the export's order. What is
+told between the processes are lengths and msgpack over pipes: no paths in a process list, nothing on disk.
 """
 
 from __future__ import annotations
@@ -104,8 +104,10 @@ def read(tasks: list[Task], report: ImportReport) -> Iterator[PackedConversation
 
     Raises StudioError or DataError where nothing can be read.
     """
-    processes = [_Process(task) for task in tasks]
+    processes: list[_Process] = []
     try:
+        for task in tasks:
+            processes += [_begun(task)]
         coming: dict[int, tuple[_Process, Begun]] = {}
         keys: set[str] = set()
         for process in processes:
@@ -130,6 +132,17 @@ def read(tasks: list[Task], report: ImportReport) -> Iterator[PackedConversation
     finally:
         for process in processes:
             process.close()
+
+
+def _begun(task: Task) -> _Process:
+    try:
+        return _Process(task)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StudioError(
+            f"No process could be started to read the export ({reason}).",
+            "Close other programs and try again.",
+        ) from None
 
 
 def _await(process: _Process, said: Said, coming: dict[int, tuple[_Process, Begun]]) -> None:

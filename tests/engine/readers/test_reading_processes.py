@@ -168,3 +168,17 @@ def test_none_outlives_the_program(tmp_path):
     while not all(map(gone, left)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_where_no_process_can_be_started_that_is_said(tmp_path, monkeypatch):
+    export = messenger(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    with pytest.raises(StudioError, match="No process could be started"):
+        next(readers.read(readers.tasks(export), ImportReport()))
+
+
+def test_a_mistake_in_a_process_says_where_and_quotes_nothing():
+    task = readers.Task("messenger", (b"/private\0name",), None, False, 0, 1)  # no path that a system takes
+    with pytest.raises(StudioError, match="never should") as told:
+        next(readers.read([task], ImportReport()))
+    assert "private" not in str(told.value)

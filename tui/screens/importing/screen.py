@@ -344,8 +344,10 @@ class Importing(Pane):
             "done": ("done",),
             "past": ("asking", "done"),
         }
-        if action == "start" and self.preview is None and self.query_one(Paths).value != self._tried:
-            return False
+        if action == "start" and self.preview is None:
+            written = self.query_one(Paths).value
+            if not written or written != self._tried:
+                return False
         return self.state in wanted[action] if action in wanted else action != "zoom"
 
     def action_cancel(self) -> None:
