@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from engine.conversation import Conversation, Edit, InBulk, Kind, Message, Sender, Stretch
+from engine.conversation import (
+    Attachment,
+    Conversation,
+    Edit,
+    InBulk,
+    Kind,
+    Message,
+    Reaction,
+    Sender,
+    Stretch,
+)
 from engine.indexed_text import indexed_texts
 
 STRETCH = 5_000  # messages
@@ -21,6 +32,7 @@ SAMPLE_WORDS = (4, 30)
 
 Cut = dict[int, str]
 """By place the texts whose indexed text is another (`engine.indexed_text`)."""
+UNCUT = b"?"
 
 
 class Figures(msgspec.Struct, gc=False, array_like=True):
@@ -46,7 +58,7 @@ class Figures(msgspec.Struct, gc=False, array_like=True):
 
 class Said(msgspec.Struct, gc=False, array_like=True):
     """Plain speech of one sender. texts: a JSON object of them by time or, if keyed, by `f"{time} {key}"`.
-    cut: a JSON object, see Cut, or nothing."""
+    cut: a JSON object, see Cut, or nothing; UNCUT where JSON cannot carry it to SQLite."""
 
     sender: str
     figures: Figures
@@ -56,24 +68,21 @@ class Said(msgspec.Struct, gc=False, array_like=True):
 
 
 class Others(msgspec.Struct, gc=False, array_like=True):
-    """Any other messages of one sender. rows: a JSON array of (key, time, seq, kind, text, reactions,
-    attachments, edited). cut: as in Said."""
+    """Any other messages of one sender. rows: (key, time, seq, kind, text, reactions, attachments, edited) as
+    the database has them. cut: as in Said."""
 
     sender: str
     figures: Figures
-    rows: bytes
+    rows: list[tuple[str, int, int, str, str, str, str, int]]
     cut: bytes
 
 
 class Packed(msgspec.Struct, gc=False, array_like=True):
-    """Some messages of a conversation. rows: those that JSON cannot carry to SQLite, as (sender, ...) in the
-    order of Others' rows. replies: (key, key of what it answers). edits: (key, its Edits as JSON or, of one
-    that was taken back, None)."""
+    """Some messages of a conversation. replies: (key, key of what it answers). edits: (key, its Edits as
+    JSON or, of one that was taken back, None)."""
 
     said: list[Said]
     others: list[Others]
-    rows: list[tuple[Any, ...]]
-    rows_figures: list[tuple[str, Figures]]
     replies: list[tuple[str, str]]
     edits: list[tuple[str, str | None]]
 
@@ -81,7 +90,6 @@ class Packed(msgspec.Struct, gc=False, array_like=True):
         """By the keys of the senders, of which one may come several times."""
         yield from ((one.sender, one.figures) for one in self.said)
         yield from ((one.sender, one.figures) for one in self.others)
-        yield from self.rows_figures
 
     @property
     def messages(self) -> int:
@@ -154,41 +162,41 @@ def stretches(messages: Iterable[Message]) -> Iterator[Stretch]:
 
 def pack(stretch: Stretch) -> Packed:
     """The stretch, ready for the database."""
-    packed = Packed([], [], [], [], [], [])
+    packed = Packed([], [], [], [])
+    others: dict[str, list[tuple[int, Message]]] = {}
     for sender, texts in stretch.said.items():
-        _pack_said(sender, texts, packed)
-    by_sender: dict[str, list[tuple[int, Message]]] = {}
+        written = _json(texts)
+        if written is not None:
+            spoken = list(texts.values())
+            keyed = isinstance(next(iter(texts)), str)
+            figures = _figures_of_said(texts, spoken)
+            packed.said.append(Said(storable(sender), figures, keyed, written, _cut(spoken)))
+        else:
+            others[sender] = [(0, message) for message in _messages(sender, texts)]
     for one in stretch.others:
-        by_sender.setdefault(one[1].sender, []).append(one)
-    for sender, others in by_sender.items():
-        _pack_others(sender, others, packed)
+        others.setdefault(one[1].sender, []).append(one)
+    for sender, of_sender in others.items():
+        _pack_others(sender, of_sender, packed)
     return packed
 
 
-def _pack_said(sender: str, texts: dict[int | str, str], packed: Packed) -> None:
-    spoken = list(texts.values())
-    figures = _figures_of_said(texts, spoken)
-    written = _json(texts)
-    keyed = isinstance(next(iter(texts)), str)
-    if written is not None:
-        packed.said.append(Said(storable(sender), figures, keyed, written, _cut(spoken)))
-        return
+def _messages(sender: str, texts: dict[int | str, str]) -> Iterator[Message]:
     for label, text in texts.items():
         time, _, key = str(label).partition(" ")
-        row = (key, int(time), 0, "speech", text, "", "", 0)
-        packed.rows.append((storable(sender), *map(storable, row)))
-    packed.rows_figures.append((storable(sender), _storable(figures)))
+        yield Message(key, sender, int(time), text)
 
 
 def _pack_others(sender: str, others: list[tuple[int, Message]], packed: Packed) -> None:
-    speech, figures = Kind.SPEECH, Figures()
+    rows = [_row(seq, message) for seq, message in others]
+    spoken = [(row[1], row[4]) for row in rows if row[3] == "speech"]
+    times = [row[1] for row in rows]
+    figures = Figures(len(rows), words(" ".join([text for _, text in spoken])), min(times), max(times))
+    spoken.sort(key=itemgetter(0), reverse=True)
+    _take_sample(figures, spoken)
+    packed.others.append(
+        Others(storable(sender), figures, rows, _cut([row[4] if row[3] == "speech" else "" for row in rows]))
+    )
     for _, message in others:
-        if message.kind is speech:
-            spoken = words(message.text)
-            rank = sample_rank(spoken, message.time) if spoken else 0
-            figures.add(Figures(1, spoken, message.time, message.time, rank, message.text))
-        else:
-            figures.add(Figures(1, 0, message.time, message.time))
         if message.reply_to is not None:
             packed.replies.append((storable(message.key), storable(message.reply_to)))
         if message.edits:
@@ -196,29 +204,25 @@ def _pack_others(sender: str, others: list[tuple[int, Message]], packed: Packed)
             packed.edits.append((storable(message.key), msgspec.json.encode(edits).decode()))
         elif message.key and message.kind is Kind.UNSENT:
             packed.edits.append((storable(message.key), None))
-    rows = [_other(seq, message) for seq, message in others]
-    written = _json(rows)
-    if written is not None:
-        cut = _cut([message.text if message.kind is speech else "" for _, message in others])
-        packed.others.append(Others(storable(sender), figures, written, cut))
-    else:
-        packed.rows += [(storable(sender), *map(_column, row)) for row in rows]
-        packed.rows_figures.append((storable(sender), _storable(figures)))
 
 
 def _figures_of_said(texts: dict[int | str, str], spoken: list[str]) -> Figures:
     """Of one Stretch: the newest come last."""
-    figures = Figures(len(texts), words(" ".join(spoken)))
-    figures.first, figures.last = _time(next(iter(texts))), _time(next(reversed(texts)))
-    for label, text in zip(reversed(texts), reversed(spoken), strict=True):
-        time = _time(label)
+    first, last = _time(next(iter(texts))), _time(next(reversed(texts)))
+    figures = Figures(len(texts), words(" ".join(spoken)), first, last)
+    _take_sample(figures, zip(map(_time, reversed(texts)), reversed(spoken), strict=True))
+    return figures
+
+
+def _take_sample(figures: Figures, spoken: Iterable[tuple[int, str]]) -> None:
+    """spoken: times and texts, the newest first."""
+    for time, text in spoken:
         if sample_rank(SAMPLE_WORDS[0], time) <= figures.rank:
             break
         here = words(text)
         rank = sample_rank(here, time)
         if here and rank > figures.rank:
             figures.rank, figures.sample = rank, text
-    return figures
 
 
 def _time(label: int | str) -> int:
@@ -243,7 +247,10 @@ def _cut(texts: list[str]) -> bytes:
     cut = {
         place: new for place, old, new in zip(places, plain, indexed_texts(plain), strict=True) if new != old
     }
-    return msgspec.json.encode(cut) if cut else b""
+    if not cut:
+        return b""
+    written = _json(cut)
+    return UNCUT if written is None else written
 
 
 def _json(value: Any) -> bytes | None:
@@ -256,32 +263,28 @@ def _json(value: Any) -> bytes | None:
     return None if b"\\u0000" in written else written
 
 
-def _other(seq: int, message: Message) -> tuple[Any, ...]:
-    return (
-        message.key,
-        message.time,
-        seq,
-        message.kind._value_,  # .value is a property, which costs as much as all the rest of the row
-        message.text,
-        message.reactions or "",
-        message.attachments or "",
-        int(message.edited),
-    )
+def _row(seq: int, message: Message) -> tuple[str, int, int, str, str, str, str, int]:
+    key, text, reactions, attachments = message.key, message.text, "", ""
+    if not (text.isascii() and key.isascii()):
+        key, text = storable(key), storable(text)
+    if message.reactions:
+        reactions = _json_of(message.reactions)
+    if message.attachments:
+        attachments = _json_of(message.attachments)
+    # .value is a property, which costs as much as all the rest of the row
+    kind: str = message.kind._value_
+    return key, message.time, seq, kind, text, reactions, attachments, int(message.edited)
+
+
+def _json_of(things: tuple[Reaction, ...] | tuple[Attachment, ...]) -> str:
+    try:
+        return msgspec.json.encode(things).decode()
+    except UnicodeEncodeError:  # half an emoji
+        return msgspec.json.encode(
+            [type(one)(*map(storable, msgspec.structs.astuple(one))) for one in things]
+        ).decode()
 
 
 def storable(value: Any) -> Any:
     """A text without lone surrogates, which SQLite cannot hold; any other value as it is."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _storable(figures: Figures) -> Figures:
-    figures.sample = storable(figures.sample)
-    return figures
-
-
-def _column(value: Any) -> Any:
-    """`storable`, and what is not one value as JSON: reactions and attachments."""
-    if not isinstance(value, tuple):
-        return storable(value)
-    mended = [type(one)(*map(storable, msgspec.structs.astuple(one))) for one in value]
-    return msgspec.json.encode(mended).decode()

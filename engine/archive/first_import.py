@@ -15,7 +15,7 @@ from engine.archive.edits import History, keep_edits
 from engine.archive.merge import Merged, Origin
 from engine.archive.message_rows import REPLIES, insert, statements
 from engine.conversation import Sender
-from engine.packed import STRETCH, Figures, Packed, PackedConversation
+from engine.packed import STRETCH, UNCUT, Figures, Packed, PackedConversation
 
 INDEX_ROWS = 50_000  # messages are indexed as many at a time; each time makes a part that searches go through
 # What the rows and their indexes are kept in until they are written: with less, pages are written often.
@@ -164,7 +164,7 @@ class _Rows:
 
     def _cut(self, messages: int, inserted: int, cut: bytes) -> None:
         """Rows of one statement are numbered on: their places tell their numbers, unless a key came twice."""
-        if inserted != messages or cut == b"?":
+        if inserted != messages or cut == UNCUT:
             self._uncut = True
         elif cut:
             self._connection.execute(ADD_CUT, (self._last + 1, cut))

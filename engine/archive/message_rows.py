@@ -11,34 +11,31 @@ import msgspec
 
 from engine.packed import Packed
 
-_COLUMNS = "conversation, key, sender, time, seq, kind, text, reactions, attachments, edited"
+_COLUMNS = "conversation, sender, key, time, seq, kind, text, reactions, attachments, edited"
 _PLACES = 10
 # A key is used once in a conversation, whatever an export says.
-_ONCE = "WHERE true ON CONFLICT (conversation, key) WHERE key <> '' DO NOTHING"
+_ONCE = "ON CONFLICT (conversation, key) WHERE key <> '' DO NOTHING"
 _LABEL_END = "instr(key, ' ')"
 
 
 class Statements(msgspec.Struct, frozen=True):
     """How rows get into one table of messages. said, keyed: (conversation, sender, texts) of messages
-    without and with a key; others: (conversation, sender, rows); rows: all columns."""
+    without and with a key; others: all columns of a row."""
 
     said: str
     keyed: str
     others: str
-    rows: str
 
 
 def statements(table: str, once: bool) -> Statements:
     """For `table`; once: a key that is there already is passed over."""
     into, end = f"INSERT INTO {table} ({_COLUMNS})", _ONCE if once else ""
-    key, *rest = (f"json_extract(value, '$[{n}]')" for n in range(_PLACES - 2))
     json = "json_each(CAST(?3 AS TEXT))"
     return Statements(
-        said=f"{into} SELECT ?1, '', ?2, key, 0, 'speech', value, '', '', 0 FROM {json}",
-        keyed=f"{into} SELECT ?1, substr(key, {_LABEL_END} + 1), ?2, CAST(substr(key, 1, {_LABEL_END}) AS"
-        f" INTEGER), 0, 'speech', value, '', '', 0 FROM {json} {end}",
-        others=f"{into} SELECT ?1, {key}, ?2, {', '.join(rest)} FROM {json} {end}",
-        rows=f"{into} SELECT ?1, ?3, ?2, {', '.join(f'?{n}' for n in range(4, _PLACES + 1))} {end}",
+        said=f"{into} SELECT ?1, ?2, '', key, 0, 'speech', value, '', '', 0 FROM {json}",
+        keyed=f"{into} SELECT ?1, ?2, substr(key, {_LABEL_END} + 1), CAST(substr(key, 1, {_LABEL_END}) AS"
+        f" INTEGER), 0, 'speech', value, '', '', 0 FROM {json} WHERE true {end}",
+        others=f"{into} VALUES ({', '.join('?' * _PLACES)}) {end}",
     )
 
 
@@ -61,10 +58,9 @@ def insert(
         done = connection.execute(one, (conversation, sender(said.sender), said.texts)).rowcount
         cut(said.figures.messages, done, said.cut)
     for others in packed.others:
-        done = connection.execute(into.others, (conversation, sender(others.sender), others.rows)).rowcount
-        cut(others.figures.messages, done, others.cut)
-    for key, *row in packed.rows:
-        cut(1, connection.execute(into.rows, (conversation, sender(key), *row)).rowcount, b"?")
+        number = sender(others.sender)
+        rows = [(conversation, number, *row) for row in others.rows]
+        cut(len(rows), connection.executemany(into.others, rows).rowcount, others.cut)
     if packed.replies:
         connection.executemany(
             "INSERT INTO temp.replies VALUES (?, ?, ?)", [(conversation, *one) for one in packed.replies]
