@@ -32,7 +32,7 @@ STAGED = statements("staged_messages", once=False)
 STAGING = (
     """CREATE TEMP TABLE staged_conversations (
         n INTEGER PRIMARY KEY, key TEXT, title TEXT, is_group INTEGER, section TEXT,
-        also TEXT, id INTEGER)""",
+        also TEXT, id INTEGER, newer INTEGER NOT NULL DEFAULT 0)""",
     """CREATE TEMP TABLE staged_senders (
         n INTEGER PRIMARY KEY, key TEXT, name TEXT, is_owner INTEGER, id INTEGER)""",
     "CREATE TEMP TABLE staged_participants (conversation INTEGER, sender INTEGER, place INTEGER)",
@@ -205,7 +205,7 @@ def _stage_conversation(
     connection: sqlite3.Connection, n: int, conversation: PackedConversation, senders: dict[str, int]
 ) -> None:
     connection.execute(
-        "INSERT INTO staged_conversations VALUES (?, ?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO staged_conversations VALUES (?, ?, ?, ?, ?, ?, NULL, 0)",
         (
             n,
             conversation.key,

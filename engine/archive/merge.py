@@ -11,6 +11,7 @@ from engine.archive.edits import History, keep_edits
 from engine.archive.known import settle
 from engine.archive.nameless import NAMED_ELSEWHERE, TAKE_OVER_NAME
 from engine.archive.names import nearest
+from engine.archive.suggestions import address
 from engine.packed import sample_rank, words
 
 NOTED = 1_000  # messages that were there already
@@ -31,23 +32,45 @@ CROSS JOIN messages m INDEXED BY messages_spoken ON m.conversation = c.id AND m.
 WHERE s.key = '' AND m.key = '' AND m.text = s.text GROUP BY s.rowid
 """,
 )
-# An edited message never goes back to its first wording because an older export was read later.
+# Which staged conversations and senders are not older than what the studio has: their titles, names,
+# reactions and texts are believed. An export is as old as its latest message; a single thread's may be newer
+# than an export of everything.
+NEWER = """
+UPDATE staged_conversations SET newer = coalesce((
+    SELECT last FROM conversations c WHERE c.id = staged_conversations.id
+) < f.last, true)
+FROM (SELECT conversation, max(time) AS last FROM staged_messages GROUP BY conversation) f
+WHERE f.conversation = n
+"""
+ALL_NEWER = """
+UPDATE staged_conversations SET newer = true
+WHERE (SELECT max(time) FROM staged_messages) >=
+    coalesce((SELECT max(last) FROM conversations WHERE source = ?), 0)
+"""
+# An edited message never goes back to its first wording because another export was read later, and what was
+# edited or taken back is known to be later by that alone.
 # seq only grows: an export that holds less of a millisecond must not reshuffle it.
 CHANGED = """
 CREATE TEMP TABLE changed AS
 SELECT m.id, s.rowid AS staged
 FROM known k
 CROSS JOIN staged_messages s ON s.rowid = k.staged
+CROSS JOIN staged_conversations c ON c.n = s.conversation
 CROSS JOIN staged_senders w ON w.n = s.sender
 CROSS JOIN messages m ON m.id = k.id
-WHERE s.edited >= m.edited AND (
+WHERE (c.newer AND s.edited >= m.edited OR s.edited > m.edited OR s.kind = 'unsent') AND (
     s.text <> m.text OR s.kind <> m.kind OR s.reactions <> m.reactions OR s.attachments <> m.attachments
-    OR s.edited <> m.edited OR s.time <> m.time OR w.id <> m.sender OR s.seq > m.seq)
+    OR s.edited <> m.edited OR s.time <> m.time OR w.id <> m.sender)
+"""
+RESHUFFLE = """
+UPDATE messages SET seq = s.seq
+FROM staged_messages s CROSS JOIN known k ON k.staged = s.rowid
+WHERE s.seq > 0 AND messages.id = k.id AND s.seq > messages.seq
 """
 UPDATE = """
 UPDATE messages SET
-    sender = w.id, time = s.time, seq = max(messages.seq, s.seq), kind = s.kind, text = s.text,
-    reactions = s.reactions, attachments = s.attachments, edited = s.edited
+    sender = w.id, time = s.time, kind = s.kind, text = s.text, reactions = s.reactions,
+    attachments = s.attachments, edited = s.edited
 FROM changed
 JOIN staged_messages s ON s.rowid = changed.staged
 JOIN staged_senders w ON w.n = s.sender
@@ -208,9 +231,8 @@ def _conversations(connection: sqlite3.Connection, source: int) -> None:
         "INSERT INTO conversations (source, key, title, is_group, section)"
         " SELECT ?, key, title, is_group, section FROM staged_conversations WHERE true ORDER BY n"
         " ON CONFLICT (source, key) DO UPDATE"
-        " SET title = excluded.title, is_group = excluded.is_group,"
         # An older export does not know yet that it went on encrypted.
-        " section = iif(section = 'encrypted', section, excluded.section)",
+        " SET section = iif(section = 'encrypted', section, excluded.section)",
         (source,),
     )
     connection.execute(
@@ -218,14 +240,35 @@ def _conversations(connection: sqlite3.Connection, source: int) -> None:
         " (SELECT id FROM conversations c WHERE c.source = ? AND c.key = staged_conversations.key)",
         (source,),
     )
+    connection.execute(NEWER)
+    connection.execute(ALL_NEWER, (source,))
+    told = connection.execute(
+        "SELECT s.id, s.title, s.is_group, s.newer, c.title FROM staged_conversations s"
+        " JOIN conversations c ON c.id = s.id WHERE s.title <> c.title OR s.is_group <> c.is_group ORDER BY n"
+    ).fetchall()
+    for id, title, is_group, newer, before in told:
+        if newer:
+            connection.execute("UPDATE conversations SET is_group = ? WHERE id = ?", (is_group, id))
+        if _better(title, before, newer):
+            connection.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, id))
+
+
+def _better(name: str, before: str, newer: bool) -> bool:
+    """Whether `name` takes the place of the one before: the newer one does, but a bare number is no name."""
+    bare, was_bare = bool(address(name)), bool(address(before))
+    return bool(newer) if bare == was_bare else was_bare
 
 
 def _senders(connection: sqlite3.Connection, source: int) -> list[int]:
     """Give every staged sender its id, the new ones a person each. Returns those who are the owner
     by the export's own word."""
     flagged: list[int] = []
-    staged = connection.execute("SELECT n, key, name, is_owner FROM staged_senders ORDER BY n").fetchall()
-    for n, key, name, is_owner in staged:
+    staged = connection.execute(
+        "SELECT n, key, name, is_owner, EXISTS (SELECT 1 FROM staged_participants p"
+        " JOIN staged_conversations c ON c.n = p.conversation WHERE p.sender = s.n AND c.newer)"
+        " FROM staged_senders s ORDER BY n"
+    ).fetchall()
+    for n, key, name, is_owner, newer in staged:
         known = connection.execute(
             "SELECT id, name, person, is_owner FROM senders WHERE source = ? AND key = ?", (source, key)
         ).fetchone()
@@ -237,7 +280,8 @@ def _senders(connection: sqlite3.Connection, source: int) -> list[int]:
             ).lastrowid
         else:
             id, old_name, person, was_owner = known
-            if old_name != name and not was_owner:  # an owner may have been given a better name
+            # An owner may have been given a better name.
+            if old_name != name and not was_owner and _better(name, old_name, newer):
                 rename(connection, id, name)
         connection.execute("UPDATE staged_senders SET id = ? WHERE n = ?", (id, n))
         if is_owner and id is not None:
@@ -256,6 +300,7 @@ def _messages(connection: sqlite3.Connection, check: Callable[[], None]) -> int:
     for statement in KNOWN:
         connection.execute(statement)
         check()
+    connection.execute(RESHUFFLE)
     connection.execute(CHANGED)
     connection.execute(FORGET_SPEECH)  # needs the old wording
     connection.execute(UPDATE)

@@ -200,6 +200,58 @@ async def test_an_unsent_message_is_no_longer_found(studio):
     assert (tortoise.messages, tortoise.words) == (2, 2)
 
 
+async def test_an_older_export_read_later_adds_what_is_new_and_changes_nothing(studio):
+    everybody = (TORTOISE, HARE, Sender("n", "Owl"))
+    newer = [
+        message("a", 1, reactions=(Reaction("Hare", "😂"),)),
+        message("b", 2),
+        message("c", 9, sender="n"),
+    ]
+    await take(studio, thread(newer, title="Race day", senders=everybody, is_group=True))
+    older = [message("a", 1), message("early", 1, "said in the same millisecond"), message("b", 2)]
+    before = (TORTOISE, HARE, Sender("n", "An owl"))
+    await take(studio, thread(older, title="The race", senders=before))
+    (row,) = await reading.conversations(studio)
+    assert (row.title, row.kind, row.messages) == ("Race day", "group", 4)
+    assert set(row.people) == {"Tortoise", "Hare", "Owl"}
+    first, *_ = rows = await reading.messages(studio, 1)
+    assert first.reactions == (Reaction("Hare", "😂"),)
+    assert {one.text for one in rows} == {one.text for one in (*newer, *older)}
+
+    # The same of one thread alone is newer than the whole export was, whatever else that holds.
+    await take(studio, thread([message("x", 99)], "another", title="Another"))
+    again = [
+        message("c", 9, "now with a reaction", sender="n", reactions=(Reaction("t", "👍"),)),
+        message("d", 10),
+    ]
+    await take(studio, thread(again, title="Race week", senders=everybody, is_group=True))
+    titles = {row.title for row in await reading.conversations(studio)}
+    assert titles == {"Race week", "Another"}
+    assert "now with a reaction" in await texts(studio)
+    # As new as what is there: it is read again on purpose, perhaps with an address book.
+    await take(studio, thread([message("d", 10)], title="The week", senders=everybody, is_group=True))
+    assert "The week" not in {row.title for row in await reading.conversations(studio)}, "x is newer than d"
+    await take(
+        studio,
+        thread([message("d", 10)], title="The week", senders=everybody, is_group=True),
+        thread([message("x", 99)], "another", title="Another"),
+    )
+    assert "The week" in {row.title for row in await reading.conversations(studio)}
+
+
+async def test_a_number_never_takes_the_place_of_a_name(studio):
+    number, named = (Sender("n", "+44 20 7946 0000"),), (Sender("n", "Owl"),)
+    await take(studio, thread([message("a", 5, sender="n")], title="Owl", senders=named))
+    await take(studio, thread([message("b", 9, sender="n")], title=number[0].name, senders=number))
+    (row,) = await reading.conversations(studio)
+    assert (row.title, row.people) == ("Owl", ("Owl",)), "a newer database without its address book"
+    await take(
+        studio, thread([message("c", 5, sender="m")], "other", senders=(Sender("m", "+1 555 010 0000"),))
+    )
+    await take(studio, thread([message("d", 1, sender="m")], "other", senders=(Sender("m", "Fox"),)))
+    assert "Fox" in [row.name for row in await people.people(studio)], "an older one that knows the name"
+
+
 async def test_reactions_are_no_messages_that_were_already_there(studio):
     liked = (Reaction("Hare", "❤"),)
     first = await take(studio, thread([message("a", reactions=liked)]))
