@@ -111,6 +111,7 @@ async def finish(
         conversations=begun.conversations,
         report=report,
         owner=owner,
+        slow=export.is_foreign,
         progress=progress,
         cancelled=cancelled,
     )

@@ -47,13 +47,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rich.console import RenderableType
 from textual import events
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from engine.archive import Studio
     from engine.providers.connection import Connection
 
+T = TypeVar("T")
 
 CLOSING = 2.0
 """Seconds that closing the studio may take at the end."""
@@ -155,6 +157,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._opening = asyncio.Lock()
         self._connecting = asyncio.Lock()
         self._wanted: dict[int, object] = {}
+        self._in_any_case: set[asyncio.Task[Any]] = set()
         self.edition = 0
         self.holding = False
         self._going = False
@@ -192,6 +195,13 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             if name not in self._connections:
                 self._connections[name] = await connect(provider(name), local_folder(self.studio_path))
         return self._connections[name]
+
+    def in_any_case(self, what: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do it, also where the studio is left meanwhile; what it raises is the caller's to look at."""
+        task = asyncio.create_task(what)
+        self._in_any_case.add(task)
+        task.add_done_callback(self._in_any_case.discard)
+        return task
 
     def touched(self) -> None:
         """The archive changed (an import, joined senders, another AI sender): panes that compare
@@ -425,6 +435,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         follower(self).take_up()
 
     async def on_unmount(self) -> None:
+        if self._in_any_case:
+            await asyncio.wait(self._in_any_case, timeout=CLOSING)
         for connection in self._connections.values():
             await connection.aclose()
         if self._studio is not None:

@@ -1,8 +1,9 @@
 """Take an export's conversations into the studio: what is new, and nothing twice.
 
-The first import of a source writes straight into the studio's tables. A later one is first staged in
-temporary tables, which needs no lock on the studio; `merge` then takes it over. Both are one
-transaction, so an import that is cancelled or killed leaves the studio as it was.
+The first import of a source writes straight into the studio's tables. A later one, and one that may
+come slowly, is first staged in temporary tables, which needs no lock on the studio; `merge` then takes it
+over. Both are one transaction, so an import that is cancelled or killed leaves the studio as it was.
+SQLite has one writer: whoever else writes meanwhile waits for the end of that transaction.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ async def ingest(
     conversations: Iterator[Conversation] | Iterator[PackedConversation],
     report: R,
     owner: str | None = None,
+    slow: bool = False,
     progress: Callable[[R], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> None:
@@ -90,6 +92,7 @@ async def ingest(
     conversations: read once, in order, in a worker thread; so may each one's messages be.
     report: already_there is filled in here, kept and owner are the importer's; owner is read after
     the last conversation. owner: whose export it is, where the user says so; it wins over the report.
+    slow: reading takes longer than writing, so others may write until all is read.
     progress: called from the event loop, ten times a second at most. cancelled: asked in the worker
     thread at every batch. A message that is there already is brought up to date where it differs.
 
@@ -114,8 +117,12 @@ async def ingest(
     take_first, stage = (_putting_away(ready, work) for work in (first_import, _stage))
     with explained(studio.path), contextlib.closing(connect(studio.path)) as connection:
         try:
-            async with studio.write_lock:
-                merged = await _finished(take_first, connection, origin, ready, check, show=show, stop=stop)
+            merged = None
+            if not slow:
+                async with studio.write_lock:
+                    merged = await _finished(
+                        take_first, connection, origin, ready, check, show=show, stop=stop
+                    )
             if merged is None:
                 taken = await _finished(stage, connection, ready, edits, check, show=show, stop=stop)
                 async with studio.write_lock:

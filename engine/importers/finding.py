@@ -41,13 +41,20 @@ class Export(msgspec.Struct, frozen=True):
         return ", ".join(map(str, self.paths))
 
     def conversations(self, report: ImportReport) -> Iterator[Conversation]:
-        from engine.importers.imessage import IMessageImporter
         from engine.importers.messenger import MessengerImporter
 
         if isinstance(self.importer, MessengerImporter):
             return self.importer.together(self.paths, report)
         found = self.importer.conversations(self.paths[0], report)
-        return found if isinstance(self.importer, IMessageImporter) else dated(found, report)
+        return dated(found, report) if self.is_foreign else found
+
+    @property
+    def is_foreign(self) -> bool:
+        """Read by a plug-in or a loader."""
+        from engine.importers.imessage import IMessageImporter
+        from engine.importers.messenger import MessengerImporter
+
+        return not isinstance(self.importer, (IMessageImporter, MessengerImporter))
 
 
 class Left(msgspec.Struct, frozen=True):

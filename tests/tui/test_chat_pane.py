@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,11 @@ from starlette.responses import Response
 from textual import events
 from training_studio import ready, trained, until
 
-from engine.archive import chats, open_studio
+from engine.archive import Studio, chats, open_studio
+from engine.archive.ingest import ingest
 from engine.archive.rows import ChatTurnRow
+from engine.conversation import Conversation
+from engine.importers import ImportReport
 from tui.app import UnderstudyApp
 from tui.screens.chat import ChatPane
 from tui.screens.chat.bubbles import Bubble, ChatView, bubble_lines
@@ -213,7 +218,8 @@ async def test_a_new_chat_and_another_system_prompt_begin_anew(studio: Path, fau
         await settled(pilot)
         app.go(5, MODEL)
         await settled(pilot)
-        await press(pilot, "a", "enter", "escape", "n")
+        await press(pilot, "a", "enter")
+        await press(pilot, "escape", "n")
         assert not app.screen.query_one(ChatView).bubbles
         await press(pilot, "escape", "s")
         prompt = app.screen.query_one(Prompt)
@@ -224,6 +230,64 @@ async def test_a_new_chat_and_another_system_prompt_begin_anew(studio: Path, fau
         assert len(faulty.chats[-1]["messages"]) == 2
     async with await open_studio(studio) as archive:
         assert [row.system for row in await chats.chats(archive)] == ["Be brief.", "You are Tortoise."]
+
+
+async def holding(studio: Studio, source: str, ended: threading.Event) -> asyncio.Task[None]:
+    """A first import that has begun to write, and reads on until `ended`."""
+    begun = threading.Event()
+
+    def slowly() -> Iterator[Conversation]:
+        yield studio_builder.fable(10)
+        begun.set()
+        ended.wait(60)
+
+    taking = ingest(
+        studio,
+        source=source,
+        importer="messenger",
+        path="/export",
+        conversations=slowly(),
+        report=ImportReport(),
+    )
+    task = asyncio.create_task(taking)
+    assert await asyncio.to_thread(begun.wait, 60)
+    return task
+
+
+async def test_a_chat_goes_on_while_an_import_writes(studio: Path, faulty: FaultyProvider) -> None:
+    ended = threading.Event()
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        app.go(5, MODEL)
+        await settled(pilot)
+        importing = await holding(await app.studio(), "another", ended)
+        shown = await press(pilot, "h", "i", "enter")
+        assert "slow and steady" in shown, "the reply waits for nobody"
+        assert "this chat is saved when it has ended" in shown
+        faulty.chat = says("another reply")
+        assert "another reply" in await press(pilot, "o", "k", "enter")
+        assert await app._studio.rows(str, "SELECT title FROM chats") == []  # type: ignore[union-attr]
+        ended.set()
+        await importing
+        await until(pilot, lambda: "is saved when it has ended" not in text(app))
+        # A new chat is another one, also where the old one is not saved yet.
+        ended.clear()
+        await press(pilot, "escape", "n")
+        importing = await holding(await app.studio(), "a third", ended)
+        await press(pilot, "n", "e", "w", "enter")
+        asyncio.get_running_loop().call_later(0.3, ended.set)
+    await importing
+    async with await open_studio(studio) as archive:
+        new, old = await chats.chats(archive)
+        assert [(turn.role, turn.text) for turn in await chats.chat_turns(archive, old.id)] == [
+            ("user", "hi"),
+            ("assistant", "slow and steady"),
+            ("user", "ok"),
+            ("assistant", "another reply"),
+        ]
+        said = [turn.text for turn in await chats.chat_turns(archive, new.id)]
+        assert said == ["new", "another reply"], "saved before the studio was left"
 
 
 async def test_the_end_is_followed_until_one_scrolls_away(studio: Path, faulty: FaultyProvider) -> None:

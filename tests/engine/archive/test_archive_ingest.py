@@ -2,16 +2,18 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.archive import Counts, open_studio, people, reading, searching
+from engine.archive import Counts, chats, open_studio, people, reading, searching
 from engine.archive.ingest import ingest
 from engine.conversation import (
     Attachment,
@@ -397,6 +399,27 @@ def endless(closed):
             n += 1
     finally:
         closed.set()
+
+
+async def test_others_may_write_while_a_slow_importer_reads(studio):
+    def spoken():
+        yield message("a", 1)
+        with closing(sqlite3.connect(studio.path, timeout=0)) as other, other:
+            other.execute("INSERT INTO chats VALUES (NULL, 'a chat', 'm', 'local', '', 1, 1)")
+        yield message("b", 2)
+
+    await ingest(
+        studio,
+        source="loader",
+        importer="loader",
+        path="/x",
+        conversations=iter([thread(spoken())]),
+        report=ImportReport(),
+        slow=True,
+    )
+    assert await texts(studio) == ["message a", "message b"]
+    assert [hit.message.text for hit in await searching.search(studio, "message")]
+    assert [row.title for row in await chats.chats(studio)] == ["a chat"]
 
 
 async def test_a_cancelled_import_changes_nothing(studio):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import StudioError
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from tui.app import UnderstudyApp
 
 
+Saving = asyncio.Task["ChatRow"]
+"""Something of a chat on its way into the studio."""
+MOMENT = 0.5
+"""Seconds that a question waits for being saved."""
 TITLE = 60
 """Letters of a chat's first message that name it."""
 
@@ -98,22 +103,25 @@ def _order(choices: Sequence[Choice]) -> Callable[[Choice], tuple[int, int]]:
     return place
 
 
-async def talk(
+async def save_said(
     app: UnderstudyApp,
     asked: Partner,
     chat: ChatRow | None,
+    before: Saving | None,
     said: str | None,
     drop: int,
-    turns: Sequence[tuple[str, str]],
-) -> AsyncIterator[ChatRow | Piece]:
-    """Save what was said, then ask: the chat that has it as its last turn, and the reply piece by piece.
+) -> ChatRow:
+    """Save what was said: the chat that has it as its last turn.
 
-    chat: None begins a new one. said: None where it is saved already and only the reply is asked for
-    again. drop: saved turns to take back first. turns: (role, text), all that the model shall hear.
+    chat: None begins a new one. before: what of this chat is being saved, which comes first. said: None
+    where it is saved already and only the reply is asked for again. drop: saved turns to take back first.
     """
     from engine.archive import chats
 
     studio = await app.studio()
+    if before is not None:
+        with suppress(StudioError):  # it was told; what is said now can be saved all the same
+            chat = await before
     if chat is None:
         chat = await chats.create_chat(studio, " ".join((said or "").split())[:TITLE], *asked)
     if drop:
@@ -121,7 +129,29 @@ async def talk(
         await chats.delete_turns_after(studio, chat.id, kept[-1].id if kept else 0)
     if said is not None:
         await chats.add_turn(studio, chat.id, "user", said)
-    yield chat
+    return chat
+
+
+async def save_reply(app: UnderstudyApp, before: Saving, text: str, last: Piece | None) -> ChatRow:
+    """Save a reply as far as it came, behind what it answers: its chat."""
+    from engine.chat import keep
+
+    chat = await before
+    await keep(await app.studio(), chat.id, None, text, last)
+    return chat
+
+
+async def talk(
+    app: UnderstudyApp, asked: Partner, saving: Saving, turns: Sequence[tuple[str, str]]
+) -> AsyncIterator[Piece]:
+    """The reply, piece by piece. turns: (role, text), all that the model shall hear.
+
+    What cannot be saved is not asked either; but where that takes longer than a moment, an import has the
+    studio for itself, and nobody need wait for its end.
+    """
+    done, _ = await asyncio.wait({saving}, timeout=MOMENT)
+    for saved in done:
+        saved.result()
     connection = await app.connection(asked.provider)
     async with aclosing(reply(connection, asked, turns)) as pieces:  # type: ignore[type-var]
         async for piece in pieces:

@@ -92,8 +92,10 @@ class ChatView(Lines):
         self.open(self.bubbles)
         return dropped
 
-    def state(self, answering: bool, editing: bool, writing: bool) -> str:
-        """One line on what goes on, or what to do next."""
+    def state(self, answering: bool, editing: bool, writing: bool, waits: bool) -> str:
+        """One line on what goes on, or what to do next. waits: what was said is not saved yet."""
+        if waits and self.following:
+            return "An import is writing to the studio: this chat is saved when it has ended."
         if answering:
             again = keyed("{page.end} follows the reply again", self)
             return "↓ follows" if self.following else again

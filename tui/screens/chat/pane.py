@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -20,7 +20,7 @@ from tui.following import News, follower
 from tui.keymap import keyed
 from tui.pane import Pane
 from tui.screens.chat import asking
-from tui.screens.chat.asking import Choice, Partner
+from tui.screens.chat.asking import Choice, Partner, Saving
 from tui.screens.chat.bubbles import Bubble, ChatView, heading
 from tui.screens.chat.chat_list import ChatList
 from tui.widgets.ask import Ask
@@ -88,11 +88,10 @@ class ChatPane(Pane):
         silent: Sequence[str]
 
     @dataclass
-    class Began(Message):
-        """The message is saved: `chat` has it as its last turn."""
+    class Saved(Message):
+        """Something of a chat is in the studio, or why it is not."""
 
-        asked: int
-        chat: ChatRow
+        saving: Saving
 
     @dataclass
     class Came(Message):
@@ -110,6 +109,7 @@ class ChatPane(Pane):
         super().__init__()
         self.partner: Partner | None = None
         self.chat: ChatRow | None = None
+        self._saving: Saving | None = None
         self.editing = False
         self._asked = 0
         self._answering = False
@@ -174,30 +174,16 @@ class ChatPane(Pane):
         self,
         asked: int,
         partner: Partner,
-        chat: ChatRow | None,
-        said: str | None,
-        drop: int,
+        saving: Saving,
         turns: Sequence[tuple[str, str]],
     ) -> None:
-        from engine.archive.rows import ChatRow
-
         try:
-            talk = asking.talk(self.studio_app, partner, chat, said, drop, turns)
-            async with aclosing(talk) as all_that_comes:  # type: ignore[type-var]
-                async for came in all_that_comes:
-                    if isinstance(came, ChatRow):
-                        self.post_message(self.Began(asked, came))
-                    else:
-                        self.post_message(self.Came(asked, came))
+            talk = asking.talk(self.studio_app, partner, saving, turns)
+            async with aclosing(talk) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    self.post_message(self.Came(asked, piece))
         except StudioError as error:
             self.post_message(self.Broke(asked, error))
-
-    async def _keep(self, chat: ChatRow, text: str, last: Piece | None) -> None:
-        studio = await self.studio_app.studio()
-        from engine.chat import keep
-
-        await keep(studio, chat.id, None, text, last)
-        await self._list()
 
     # What the workers said
 
@@ -225,6 +211,7 @@ class ChatPane(Pane):
     def on_chat_pane_opened(self, event: Opened) -> None:
         self._end_reply()
         chat = event.chat
+        self._saving = None
         self.chat, self.partner = chat, Partner(chat.model, chat.provider, chat.system)
         self.query_one(ChatList).mark_open(chat.id)
         self.query_one(ChatView).open([Bubble.of(turn) for turn in event.turns])
@@ -247,9 +234,16 @@ class ChatPane(Pane):
         question = "Talk to which model?" + (f"\n{' '.join(event.silent)}" if event.silent else "")
         self.app.push_screen(Choose(question, rows, at), choose)
 
-    def on_chat_pane_began(self, event: Began) -> None:
-        if event.asked == self._asked:
-            self.chat = event.chat
+    def on_chat_pane_saved(self, event: Saved) -> None:
+        error = event.saving.exception()
+        if isinstance(error, StudioError):
+            self.say(error.message, error.hint)
+        elif error is not None:
+            raise error
+        elif event.saving is self._saving:
+            self.chat = event.saving.result()
+        self._show_state()
+        self.work("", self._list)
 
     def on_chat_pane_came(self, event: Came) -> None:
         if event.asked != self._asked or not self._answering:
@@ -289,8 +283,8 @@ class ChatPane(Pane):
             if not self._text:
                 fields["said"] = "The model said nothing. r asks again."
         view.change(**fields)
-        if self.chat is not None and self._text:
-            self.work("", self._keep, self.chat, self._text, last)
+        if self._saving is not None and self._text:
+            self._save(asking.save_reply(self.studio_app, self._saving, self._text, last))
         self._show_state()
         self.refresh_bindings()
 
@@ -328,7 +322,17 @@ class ChatPane(Pane):
         view.add(Bubble("assistant", "", growing=True))
         self._show_state()
         self.refresh_bindings()
-        self.work("reply", self._talk, self._asked, self.partner, self.chat, said, drop, turns)
+        saving = self._save(
+            asking.save_said(self.studio_app, self.partner, self.chat, self._saving, said, drop)
+        )
+        self.work("reply", self._talk, self._asked, self.partner, saving, turns)
+
+    def _save(self, what: Coroutine[Any, Any, ChatRow]) -> Saving:
+        """Save it beside whatever goes on; neither another chat nor leaving the studio ends that."""
+        self._saving = saving = self.studio_app.in_any_case(what)
+        saving.add_done_callback(lambda done: done.cancelled() or self.post_message(self.Saved(done)))
+        self.set_timer(asking.MOMENT, self._show_state)
+        return saving
 
     @property
     def _focus_untouched(self) -> bool:
@@ -336,7 +340,7 @@ class ChatPane(Pane):
         return not self.has_class("-chats") and not (chats.has_focus and chats.cursor)
 
     def _begin_chat(self) -> None:
-        self.chat, self.editing = None, False
+        self.chat, self._saving, self.editing = None, None, False
         self.query_one(ChatList).mark_open(None)
         self.query_one(ChatView).open([])
         self._show_state()
@@ -367,7 +371,8 @@ class ChatPane(Pane):
 
     def _show_state(self) -> None:
         writing = self.query_one(Prompt).has_focus
-        said = self.query_one(ChatView).state(self._answering, self.editing, writing)
+        waits = self._saving is not None and not self._saving.done()
+        said = self.query_one(ChatView).state(self._answering, self.editing, writing, waits)
         self.query_one("#state", Static).update(Content(said))
 
     # Keys
