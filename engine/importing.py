@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from engine.archive import Studio
-from engine.archive.imports import save_import
+from engine.archive.imports import keep_import
 from engine.archive.ingest import CANCELLED, ingest
 from engine.errors import DataError, StudioError
 from engine.importers import ImportReport
@@ -103,6 +104,14 @@ async def finish(
     export, report, started = begun.export, begun.report, time.monotonic()
     source = source or export.importer.name
     place = ", ".join(str(path.absolute()) for path in export.paths)
+
+    seconds = 0.0
+
+    def keep(connection: sqlite3.Connection, source: int) -> None:
+        nonlocal seconds
+        seconds = time.monotonic() - started
+        keep_import(connection, source, export.importer.name, place, to_json(report), seconds)
+
     await ingest(
         studio,
         source=source,
@@ -112,17 +121,9 @@ async def finish(
         report=report,
         owner=owner,
         slow=export.is_foreign,
+        keep=keep,
         progress=progress,
         cancelled=cancelled,
-    )
-    seconds = time.monotonic() - started
-    await save_import(
-        studio,
-        source=source,
-        importer=export.importer.name,
-        path=place,
-        report=to_json(report),
-        seconds=seconds,
     )
     return Imported(source, report, seconds)
 

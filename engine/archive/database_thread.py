@@ -14,16 +14,28 @@ AHEAD = 3  # what may wait for the database, so that a fast reader fills no memo
 
 
 class DatabaseThread:
-    """Runs one call after the other. What one of them raises is raised by a later `run`, or by `wait`."""
+    """Runs one call after the other, none behind one that failed: SQLite may have ended the transaction by
+    itself, and what came next would be written for good. What a call raises is raised by a later `run`, or by
+    `wait`."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self._executor = executor
         self._begun: deque[Future[Any]] = deque()
+        self._failed = False
 
     def run(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Have `work` done after all that was asked for before."""
-        self._begun.append(self._executor.submit(work, *arguments))
+        self._begun.append(self._executor.submit(self._do, work, *arguments))
         self.wait(AHEAD)
+
+    def _do(self, work: Callable[..., Any], *arguments: Any) -> None:
+        if self._failed:
+            return
+        try:
+            work(*arguments)
+        except BaseException:
+            self._failed = True
+            raise
 
     def wait(self, for_all_but: int = 0) -> None:
         while len(self._begun) > for_all_but:

@@ -47,11 +47,12 @@ def first_import(
     origin: Callable[[], Origin],
     conversations: Iterator[PackedConversation],
     check: Callable[[], None],
+    end: Callable[[Merged], None],
 ) -> Merged | None:
     """Take everything over; None, and nothing read, where the studio knows the source already.
 
     `origin` is asked first and, for who the owner is, last. `check` raises to stop; then nothing
-    was changed."""
+    was changed. `end` is told in the end, before it is for good."""
     # What is inserted refers to what is inserted beside it: to look each of it up would only cost time.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -82,6 +83,8 @@ def first_import(
         check()
         keep_edits(connection, rows.source, rows.edits)
         owner, warnings = merge.mark_owner(connection, rows.source, origin(), rows.flagged)
+        merged = Merged(rows.source, rows.taken, inserted, owner, warnings)
+        end(merged)
         check()
         connection.commit()
     except BaseException:
@@ -89,7 +92,7 @@ def first_import(
         raise
     finally:
         connection.execute("PRAGMA foreign_keys = ON")
-    return Merged(rows.taken, inserted, owner, warnings)
+    return merged
 
 
 class _Told(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 
 from engine.archive.rows import ImportRow
@@ -14,23 +15,14 @@ IMPORT = (
 )
 
 
-async def save_import(
-    studio: Studio, *, source: str, importer: str, path: str, report: str, seconds: float
-) -> int:
-    """Keep the report of an import that has just ended; its number.
-
-    source: the name it was imported under. report: JSON, the importers' own. Raises StudioError where
-    the source is not there (any more).
-    """
-    async with studio.writing() as connection:
-        cursor = await connection.execute(
-            "INSERT INTO imports (source, importer, path, time, seconds, report)"
-            " SELECT id, ?, ?, ?, ?, ? FROM sources WHERE name = ?",
-            (importer, path, time.time_ns() // 1_000_000, seconds, report, source),
-        )
-        if not cursor.rowcount:
-            raise StudioError(f'There is no source called "{source}".', "It was forgotten: import it again.")
-        return cursor.lastrowid or 0
+def keep_import(
+    connection: sqlite3.Connection, source: int, importer: str, path: str, report: str, seconds: float
+) -> None:
+    """Keep the report of an import, in its own transaction. report: JSON, the importers' own."""
+    connection.execute(
+        "INSERT INTO imports (source, importer, path, time, seconds, report) VALUES (?, ?, ?, ?, ?, ?)",
+        (source, importer, path, time.time_ns() // 1_000_000, seconds, report),
+    )
 
 
 async def imports(studio: Studio) -> list[ImportRow]:

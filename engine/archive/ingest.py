@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from engine.archive.edits import History
 from engine.archive.first_import import first_import
-from engine.archive.merge import Origin, merge
+from engine.archive.merge import Merged, Origin, merge
 from engine.archive.message_rows import REPLIES, insert, statements
 from engine.archive.studio import Studio, connect, explained
 from engine.conversation import Conversation, Sender
@@ -84,6 +84,7 @@ async def ingest(
     report: R,
     owner: str | None = None,
     slow: bool = False,
+    keep: Callable[[sqlite3.Connection, int], None] = lambda *_: None,
     progress: Callable[[R], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> None:
@@ -92,7 +93,8 @@ async def ingest(
     conversations: read once, in order, in a worker thread; so may each one's messages be.
     report: already_there is filled in here, kept and owner are the importer's; owner is read after
     the last conversation. owner: whose export it is, where the user says so; it wins over the report.
-    slow: reading takes longer than writing, so others may write until all is read.
+    slow: reading takes longer than writing, so others may write until all is read. keep: called when the
+    report is filled in, with the source's number; what it writes is part of the import.
     progress: called from the event loop, ten times a second at most. cancelled: asked in the worker
     thread at every batch. A message that is there already is brought up to date where it differs.
 
@@ -110,6 +112,14 @@ async def ingest(
     def origin() -> Origin:
         return Origin(source, importer, path, time.time_ns() // 1_000_000, owner, report.owner, edits)
 
+    def end(merged: Merged) -> None:
+        report.already_there = merged.taken - merged.inserted
+        for conversation, at, text in merged.there:
+            report.note_there(conversation, at, text)
+        report.owner = merged.owner or report.owner
+        report.warnings.extend(merged.warnings)
+        keep(connection, merged.source)
+
     def show() -> None:
         if progress is not None:
             progress(report)
@@ -121,19 +131,14 @@ async def ingest(
             if not slow:
                 async with studio.write_lock:
                     merged = await _finished(
-                        take_first, connection, origin, ready, check, show=show, stop=stop
+                        take_first, connection, origin, ready, check, end, show=show, stop=stop
                     )
             if merged is None:
                 taken = await _finished(stage, connection, ready, edits, check, show=show, stop=stop)
                 async with studio.write_lock:
-                    merged = await _finished(merge, connection, origin(), taken, check, show=show, stop=stop)
+                    await _finished(merge, connection, origin(), taken, check, end, show=show, stop=stop)
         except _Stopped:
             raise StudioError(*CANCELLED) from None
-    report.already_there = merged.taken - merged.inserted
-    for conversation, at, text in merged.there:
-        report.note_there(conversation, at, text)
-    report.owner = merged.owner or report.owner
-    report.warnings.extend(merged.warnings)
     show()
 
 

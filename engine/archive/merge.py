@@ -175,9 +175,11 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """taken: how many messages came; inserted: how many of them are new. owner: whose export it is,
-    where that is known. there: (conversation, time, text) of the first ones that were there already."""
+    """source: its number. taken: how many messages came; inserted: how many of them are new. owner: whose
+    export it is, where that is known. there: (conversation, time, text) of the first ones that were there
+    already."""
 
+    source: int
     taken: int
     inserted: int
     owner: str | None
@@ -185,8 +187,15 @@ class Merged(msgspec.Struct, frozen=True):
     there: Sequence[tuple[str, int, str]] = ()
 
 
-def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Callable[[], None]) -> Merged:
-    """Take the staged rows over. `check` raises to stop; then nothing was changed."""
+def merge(
+    connection: sqlite3.Connection,
+    origin: Origin,
+    taken: int,
+    check: Callable[[], None],
+    end: Callable[[Merged], None],
+) -> Merged:
+    """Take the staged rows over. `check` raises to stop; then nothing was changed. `end` is told in the end,
+    before it is for good."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         source = add_source(connection, origin)
@@ -198,12 +207,14 @@ def merge(connection: sqlite3.Connection, origin: Origin, taken: int, check: Cal
         keep_edits(connection, source, origin.edits)
         add_figures(connection, source)
         owner, warnings = mark_owner(connection, source, origin, flagged)
+        merged = Merged(source, taken, inserted, owner, warnings, there)
+        end(merged)
         check()
         connection.commit()
     except BaseException:
         connection.rollback()
         raise
-    return Merged(taken, inserted, owner, warnings, there)
+    return merged
 
 
 def add_source(connection: sqlite3.Connection, origin: Origin) -> int:

@@ -15,7 +15,7 @@ from real_command import COMMAND, environment, understudy
 from engine.archive import open_studio, reading
 
 T = 1_700_000_000_000
-PEOPLE, LINES = 6, 4000
+PEOPLE, LINES = 6, 8000
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,16 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "older", folder / "newer"
 
 
+COUNTS = """
+SELECT (SELECT count(*) FROM messages) = (SELECT coalesce(sum(messages), 0) FROM conversations),
+    (SELECT count(*) FROM sources) = (SELECT count(DISTINCT source) FROM imports)
+"""
+
+
+def tuple_of(*columns: object) -> tuple[object, ...]:
+    return columns
+
+
 async def held(path: Path) -> dict[str, int]:
     """Messages of each conversation; its index, figures and references are sound."""
     async with await open_studio(path) as studio:
@@ -41,6 +51,7 @@ async def held(path: Path) -> dict[str, int]:
             )
             for check in ("PRAGMA quick_check", "PRAGMA foreign_key_check"):
                 assert [tuple(row) for row in await connection.execute_fetchall(check)] in ([], [("ok",)])
+        assert await studio.rows(tuple_of, COUNTS) == [(True, True)], "nothing without what it belongs to"
         rows = await reading.conversations(studio)
         found = {row.title: len(await reading.messages(studio, row.id)) for row in rows}
         assert found == {row.title: row.messages for row in rows}
@@ -115,7 +126,7 @@ def import_into(studio: Path, export: Path, room: int) -> subprocess.CompletedPr
     )
 
 
-@pytest.mark.parametrize("room", [0, 30_000, 900_000])
+@pytest.mark.parametrize("room", [0, 30_000, 900_000, 2_000_000])
 @pytest.mark.parametrize("later", [False, True])
 async def test_no_room_at_any_moment(
     tmp_path: Path, exports: tuple[Path, Path], room: int, later: bool
