@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -190,7 +191,37 @@ def _stage(
     check: Callable[[], None],
 ) -> int:
     """Fill the temporary tables and return the number of messages. Holds one batch in memory. edits: what
-    is seen of the messages' histories is added to them."""
+    is seen of the messages' histories is added to them. Raises StudioError where there is no room for it."""
+    with _room_for_staging():
+        return _stage_all(connection, conversations, edits, check)
+
+
+@contextlib.contextmanager
+def _room_for_staging() -> Iterator[None]:
+    """Temporary tables lie where SQLite puts them, which need not be the studio's disk."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        asked = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
+        folders = (*filter(None, asked), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108 - SQLite's own order
+        folder = next(
+            (one for one in folders if os.access(one, os.W_OK | os.X_OK)), "."
+        )
+        raise StudioError(
+            f"The disk is full: an import is prepared in {folder}, and there is no room.",
+            "Free some space there, or set TMPDIR to a folder on another disk; nothing was changed.",
+        ) from error
+
+
+def _stage_all(
+    connection: sqlite3.Connection,
+    conversations: Iterator[PackedConversation],
+    edits: list[History],
+    check: Callable[[], None],
+) -> int:
     for statement in STAGING:
         connection.execute(statement)
     connection.execute("BEGIN")  # touches temporary tables only, so it locks nothing

@@ -140,7 +140,9 @@ async def test_no_room_at_any_moment(
             pass
     done = import_into(studio, newer, room)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr and str(studio) in done.stderr
+    assert "Traceback" not in done.stderr
+    where = "an import is prepared in" if later and room >= 900_000 else str(studio)
+    assert where in done.stderr
     assert await held(studio) == (whole(LINES // 2) if later else {})
     assert understudy("import", str(newer), studio=studio).returncode == 0
     assert await held(studio) == whole(LINES)
