@@ -68,7 +68,8 @@ class Forgotten(msgspec.Struct, frozen=True):
     datasets: ids of those that hold any of its words. jobs: those that were trained on such a dataset.
     models: (provider, model id) that still remember the words, checkpoints where a job has no model.
     chats: how many with those models. erased: False where another program uses the studio, so that
-    deleted words may stand in its files until that one is closed.
+    deleted words may stand in its files until that one is closed. shrunk: False where there is no room to
+    write the file anew, so that it keeps its size; its words are gone all the same.
     """
 
     source: str
@@ -81,6 +82,7 @@ class Forgotten(msgspec.Struct, frozen=True):
     models: tuple[tuple[str, str], ...]
     chats: int
     erased: bool = True
+    shrunk: bool = True
 
 
 async def find_source(studio: Studio, name: str) -> SourceRow:
@@ -146,11 +148,11 @@ async def forget(studio: Studio, source: SourceRow) -> Forgotten:
         found = await preview(studio, source)
         work = asyncio.ensure_future(asyncio.to_thread(_forget, studio, source.id))
         # Once begun it goes on to its end, also where nobody waits any more.
-        erased = await asyncio.shield(work)
-    return msgspec.structs.replace(found, erased=erased)
+        erased, shrunk = await asyncio.shield(work)
+    return msgspec.structs.replace(found, erased=erased, shrunk=shrunk)
 
 
-def _forget(studio: Studio, source: int) -> bool:
+def _forget(studio: Studio, source: int) -> tuple[bool, bool]:
     with explained(studio.path), contextlib.closing(connect(studio.path)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         # Checked, each deleted sender would be looked for in every message. All that points to it goes too.
@@ -166,15 +168,20 @@ def _forget(studio: Studio, source: int) -> bool:
         return _rewrite(connection)
 
 
-def _rewrite(connection: sqlite3.Connection) -> bool:
-    """Write the file anew and empty its log: neither holds a deleted word then. False where it was in use."""
+def _rewrite(connection: sqlite3.Connection) -> tuple[bool, bool]:
+    """Write the file anew and empty its log: neither holds a deleted word then. False where it was in use;
+    False where there was no room for a second copy (what was deleted is zeros in the first)."""
     connection.execute(f"PRAGMA busy_timeout = {READER_MS}")
+    shrunk = True
     try:
         connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        shrunk = error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    try:
         busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.OperationalError:  # in use by another program, or no room for a second copy
-        return False
-    return not busy
+    except sqlite3.OperationalError:
+        busy = True
+    return not busy, shrunk
 
 
 def left(done: Forgotten) -> list[str]:
@@ -191,6 +198,8 @@ def left(done: Forgotten) -> list[str]:
         lines.append(f"{_many(done.chats, 'chat')} with these models may quote it, and stay.")
     if done.datasets:
         lines.append("Training files that you wrote with --out were not touched.")
+    if not done.shrunk:
+        lines.append("The disk is too full to write the studio anew, so its file keeps its size.")
     if not done.erased:
         lines.append(
             "Another program is using the studio: deleted words stand in its files until that one is closed."

@@ -207,9 +207,7 @@ def _room_for_staging() -> Iterator[None]:
             raise
         asked = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
         folders = (*filter(None, asked), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108 - SQLite's own order
-        folder = next(
-            (one for one in folders if os.access(one, os.W_OK | os.X_OK)), "."
-        )
+        folder = next((one for one in folders if os.access(one, os.W_OK | os.X_OK)), ".")
         raise StudioError(
             f"The disk is full: an import is prepared in {folder}, and there is no room.",
             "Free some space there, or set TMPDIR to a folder on another disk; nothing was changed.",

@@ -1,6 +1,9 @@
 """Forgetting a source: nothing of it is left in any table, nor in the bytes of the file."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,3 +170,37 @@ async def test_another_program_that_reads_is_told_of(studio: Studio, monkeypatch
     other.close()
     await studio.close()
     assert not in_files(studio.path, WORD), "gone once everybody has closed it"
+
+
+def test_without_room_for_a_second_copy_the_words_are_gone_all_the_same(tmp_path: Path) -> None:
+    """A real limit on the size of files stands in for a full disk."""
+    path = tmp_path / "studio.db"
+    script = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from test_archive_forgetting import add, secret
+import studio_builder
+from engine.archive import forgetting, open_studio
+
+async def main():
+    path = Path(sys.argv[1])
+    async with await open_studio(path) as studio:
+        await add(studio, "kept", studio_builder.fable(30_000))
+        await add(studio, "secret", secret())
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limit = path.stat().st_size  # what is deleted fits into the log, a whole copy does not
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    async with await open_studio(path) as studio:
+        done = await forgetting.forget(studio, await forgetting.find_source(studio, "secret"))
+        print(*forgetting.left(done), done.erased, done.shrunk, sep="|")
+
+asyncio.run(main())
+"""
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}, check=False
+    )
+    assert done.stdout.strip().endswith("True|False"), done.stderr
+    assert "keeps its size" in done.stdout and "Another program" not in done.stdout
+    assert not in_files(path, WORD) and not in_files(path, NAME)
