@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 import re
 import unicodedata
 from collections import Counter
@@ -38,12 +38,17 @@ def chunks(sessions: Sequence[Session], recipe: Recipe) -> tuple[list[Chunk], Co
 
 
 def split(sessions: Sequence[Session], recipe: Recipe) -> list[Split]:
-    """The part of each session: the newest are the test, some at random validation, the rest train."""
+    """The part of each session: the newest are the test, some of the others validation, the rest train.
+
+    Which are validation is drawn for each session by itself, so a later import, which adds sessions, draws
+    none of the old ones anew. The test moves on with time: what it was before is trained on then. A saved
+    dataset keeps its own parts for ever.
+    """
     order = sorted(range(len(sessions)), key=lambda i: (sessions[i].start, sessions[i].conversation))
     tests = _share(recipe.test, len(order))
     older, test = order[: len(order) - tests], order[len(order) - tests :]
-    chance = random.Random(recipe.seed)  # noqa: S311 - a repeatable choice, not a secret
-    valid = chance.sample(older, min(len(older), _share(recipe.valid, len(order))))
+    drawn = sorted(older, key=lambda i: _lot(sessions[i], recipe.seed))
+    valid = drawn[: min(len(older), _share(recipe.valid, len(order)))]
     held = set(test) | set(valid)
     train = [i for i in order if i not in held]
     # Small data: training comes first, then the test.
@@ -57,6 +62,11 @@ def split(sessions: Sequence[Session], recipe: Recipe) -> list[Split]:
     parts |= dict.fromkeys(valid, "valid")
     parts |= dict.fromkeys(test, "test")
     return [parts[i] for i in range(len(sessions))]
+
+
+def _lot(session: Session, seed: int) -> bytes:
+    """Drawn by the session alone: the same in every dataset of its studio."""
+    return hashlib.blake2b(f"{seed} {session.conversation} {session.start}".encode()).digest()
 
 
 def _fine_enough(sessions: Sequence[Session], recipe: Recipe) -> Recipe:

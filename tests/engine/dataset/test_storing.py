@@ -129,3 +129,47 @@ async def test_a_person_left_out_is_no_ai_sender(studio) -> None:
 async def test_there_is_no_such_dataset(studio) -> None:
     with pytest.raises(StudioError):
         await load(studio, "0123456789")
+
+
+async def test_a_later_import_draws_no_held_out_session_anew(tmp_path) -> None:
+    """What was validation stays it, the newest are the test, and a saved dataset stays what it was."""
+    senders = (Sender("t", "Tortoise", True), Sender("h", "Hare"))
+
+    def download(days: range) -> Conversation:
+        start = 1_660_000_000_000
+        messages = [
+            Message(f"{day} {i}", "ht"[i % 2], start + day * 24 * HOUR + i * 60_000, f"day {day}, line {i}")
+            for day in days
+            for i in range(4)
+        ]
+        return Conversation("race", "The race", senders, messages)
+
+    async def take(studio, days: range) -> Dataset:
+        await ingest(
+            studio,
+            source="test",
+            importer="test",
+            path="nowhere",
+            conversations=iter([download(days)]),
+            report=ImportReport(),
+        )
+        return await made(studio, preset("studio"))
+
+    def held(dataset: Dataset, split: str) -> set[int]:
+        return {id for chunk in dataset.split(split) for id in chunk.messages}
+
+    async with await open_studio(tmp_path / "studio.db") as studio:
+        old = await take(studio, range(20, 140))
+        await save(studio, old)
+        new = await take(studio, range(170))  # older messages than before, and newer ones
+        assert held(old, "valid") and held(old, "test") and old.id != new.id
+        known = held(old, "train") | held(old, "valid")
+        still = held(new, "valid") & known
+        assert still <= held(old, "valid") or still >= held(old, "valid")
+        assert len(still & held(old, "valid")) >= len(held(old, "valid")) // 2
+        newest = await studio.rows(int, "SELECT id FROM messages ORDER BY time DESC LIMIT ?", (17 * 4,))
+        assert held(new, "test") == set(newest)
+        assert not held(new, "train") & (held(new, "valid") | held(new, "test"))
+        assert await load(studio, old.id) == old, "a saved dataset keeps its parts"
+        again = await take(studio, range(170))
+        assert again == new, "nothing new, nothing changed"
