@@ -65,6 +65,13 @@ _ANYBODY: tuple[tuple[Kind, str], ...] = (
     (Kind.CALL, r"You missed an? ((video|audio|voice|group) )?(call|chat) (from|with) .+\.?"),
     (Kind.EVENT, r"You are now connected on Messenger\.?|You can now (message and )?call each other.*"),
     (Kind.EVENT, r"Say hi to your new (Facebook|Instagram|Messenger) friend(, .+)?\.?"),
+    (Kind.EVENT, r"Messages and calls are (secured|protected) with end-to-end encryption\..*"),
+    (Kind.CALL, r"A contact (called you|missed your ((video|audio|voice) )?(call|chat))\."),
+    (
+        Kind.EVENT,
+        r"A contact ((added|removed) participants|(left|joined|created) the group|named the group .+"
+        r"|changed the group photo)\.",
+    ),
     # German
     (
         Kind.REACTION,
@@ -155,7 +162,8 @@ _NAMED: tuple[tuple[Kind, str], ...] = (
     ),
     (
         Kind.CALL,
-        r"called you\.|called [A-Z]\S*( [A-Z]\S*){0,3}\."
+        r"called you\.|called (a contact|[A-Z]\S*( [A-Z]\S*){0,3})\."
+        r"|started (an audio|a video|a voice) (call|chat)|(started|stopped) sharing video\.?"
         r"|missed (your|an?) ((video|audio|voice) )?(call|chat)\."
         r"|(started|joined|left|ended) (an?|the) ((group|video|audio|voice) )*(call|chat)\.",
     ),
@@ -171,7 +179,8 @@ _NAMED: tuple[tuple[Kind, str], ...] = (
         r"|(un)?pinned a message|voted for .+|changed (the|your|his|her|their) vote to .+"
         r"|removed (the|your|his|her|their) vote for .+|responded (Going|Maybe|Can['’]t Go)\b.*"
         r"|(started|stopped) sharing ((a|your|his|her|their|the) )?(live )?location\b.*"
-        r"|turned (on|off) (disappearing messages|member approval|vanish mode)\b.*)\."
+        r"|turned (on|off) (disappearing messages|member approval|vanish mode)\b.*"
+        r"|set disappearing messages to .+|is now an? (group )?admin|took a screenshot)\."
         r"|waved( hello)?( (at|to) .+)?[.!]",
     ),
     # German
@@ -327,7 +336,7 @@ def _one(table: tuple[tuple[Kind, str], ...]) -> re.Pattern[str]:
 _anybody, _owner_alone, _named = (_one(table).fullmatch for table in (_ANYBODY, _OWNER_ALONE, _NAMED))
 _YOU = ("You ", "Du ", "Vous ", "Você ", "Tú ")
 _FIRST = (
-    "You The Video Audio Reacted Say Liked User This Failed Hat Reagierte Gefällt Du Der Ihr A Vous"
+    "You The Video Audio Messages Reacted Say Liked User This Failed Hat Reagierte Gefällt Du Der Ihr A Vous"
     " Discussion Appel La L'appel L’appel Reaccionó Ha Se Le Indicó Este Perdiste Has Tienes Ahora Hai Ti"
     " Ora Reagiu Reagiste Curtiu Gostou Esta Você Perdeste Chamada Agora Vocês Enviaste Compartiste"
     " Partilhaste Iniciaste Saliste Abandonaste Dejaste Nombraste Agregaste Añadiste Eliminaste Cambiaste"
