@@ -16,7 +16,9 @@ from engine.packed import sample_rank, words
 
 NOTED = 1_000  # messages that were there already
 
-# Which of the studio's messages each staged one is: by its key, or where it has none by what it says.
+# Which of the studio's messages each staged one is: by its key, or where it has none by what it says. What
+# was taken back says nothing any more, and what the service wrote (a call, an event) it writes in another
+# language once the account has another: those are known by their place, their sender and their kind.
 KNOWN = (
     "CREATE TEMP TABLE known (staged INTEGER PRIMARY KEY, id INTEGER)",
     """
@@ -30,6 +32,17 @@ INSERT INTO known SELECT s.rowid, min(m.id) FROM staged_messages s
 CROSS JOIN staged_conversations c ON c.n = s.conversation
 CROSS JOIN messages m INDEXED BY messages_spoken ON m.conversation = c.id AND m.time = s.time
 WHERE s.key = '' AND m.key = '' AND m.text = s.text GROUP BY s.rowid
+""",
+    """
+INSERT INTO known SELECT s.rowid, m.id FROM staged_messages s
+CROSS JOIN staged_conversations c ON c.n = s.conversation
+CROSS JOIN staged_senders w ON w.n = s.sender
+CROSS JOIN messages m INDEXED BY messages_spoken
+    ON m.conversation = c.id AND m.time = s.time AND m.seq = s.seq AND m.sender = w.id
+WHERE s.rowid NOT IN (SELECT staged FROM known) AND m.id NOT IN (SELECT id FROM known)
+    AND s.key = '' AND m.key = ''
+    AND (s.kind = m.kind AND s.kind <> 'speech' OR s.kind = 'unsent' OR m.kind = 'unsent')
+GROUP BY m.id
 """,
 )
 # Which staged conversations and senders are not older than what the studio has: their titles, names,
@@ -58,7 +71,8 @@ CROSS JOIN staged_messages s ON s.rowid = k.staged
 CROSS JOIN staged_conversations c ON c.n = s.conversation
 CROSS JOIN staged_senders w ON w.n = s.sender
 CROSS JOIN messages m ON m.id = k.id
-WHERE (c.newer AND s.edited >= m.edited OR s.edited > m.edited OR s.kind = 'unsent') AND (
+WHERE (c.newer AND s.edited >= m.edited OR s.edited > m.edited OR s.kind = 'unsent')
+    AND (s.kind = 'unsent' OR m.kind <> 'unsent') AND (
     s.text <> m.text OR s.kind <> m.kind OR s.reactions <> m.reactions OR s.attachments <> m.attachments
     OR s.edited <> m.edited OR s.time <> m.time OR w.id <> m.sender)
 """

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from messenger_export import said, secure_bytes, write_thread, wrote
 
-from engine.archive import open_studio, reading
+from engine.archive import open_studio, reading, searching
 from engine.archive.ingest import ingest
 from engine.archive.leaving_out import leave_out_conversation
 from engine.archive.studio import Studio
@@ -132,6 +132,42 @@ async def test_a_deleted_account_is_never_found_again(studio: Studio, tmp_path: 
     await take(studio, tmp_path / "a")
     await take(studio, tmp_path / "b")
     assert [texts for _, texts in await held(studio)] == [["hi"], ["ho"]]
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+async def test_what_was_taken_back_is_one_message_in_either_order(
+    studio: Studio, tmp_path: Path, older_first: bool
+) -> None:
+    older = [said("Ann", T, "hello"), said("Ann", T + 1, "a secret"), said("Me", T + 2, "what?")]
+    taken = {"sender_name": "Ann", "timestamp_ms": T + 1, "is_unsent": True}
+    newer = [older[0], taken, older[2], said("Me", T + 9, "oh")]
+    downloads = [(tmp_path / "older", older), (tmp_path / "newer", newer)]
+    for folder, rows in downloads if older_first else downloads[::-1]:
+        write_thread(folder, "ann_1234567890123", rows, ["Ann", "Me"], title="Ann")
+        await take(studio, folder)
+    (conversation,) = await reading.conversations(studio)
+    spoken = await reading.messages(studio, conversation.id)
+    assert [(row.kind, row.text) for row in spoken] == [
+        ("speech", "hello"), ("unsent", ""), ("speech", "what?"), ("speech", "oh"),
+    ]  # fmt: skip
+    assert not await searching.search(studio, "secret")
+
+
+async def test_an_account_that_changed_its_language_brings_no_call_twice(
+    studio: Studio, tmp_path: Path
+) -> None:
+    for folder, called, left in (
+        ("english", "Ann called you.", "Ann left the group."),
+        ("german", "Ann hat dich angerufen.", "Ann hat die Gruppe verlassen."),
+    ):
+        rows = [said("Ann", T, called, call_duration=9), said("Ann", T + 1, left), said("Ann", T + 2, "bye")]
+        write_thread(tmp_path / folder, "ann_1234567890123", rows, ["Ann", "Me"], title="Ann")
+        await take(studio, tmp_path / folder)
+    (conversation,) = await reading.conversations(studio)
+    spoken = await reading.messages(studio, conversation.id)
+    assert [(row.kind, row.text) for row in spoken] == [
+        ("call", "Ann hat dich angerufen."), ("event", "Ann hat die Gruppe verlassen."), ("speech", "bye"),
+    ]  # fmt: skip
 
 
 async def test_a_renamed_thread_goes_on(studio: Studio, tmp_path: Path) -> None:
