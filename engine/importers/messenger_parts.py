@@ -16,12 +16,13 @@ from engine.importers.report import ImportReport
 from engine.importers.thread_files import NotAThreadError, Thread, head, read_thread
 from engine.importers.wording import ANONYMOUS
 
+_CUT_OVER = "e2ee_cutover"
 SECTIONS = {
     "inbox": "inbox",
     "archived_threads": "archived",
     "filtered_threads": "filtered",
     "message_requests": "requests",
-    "e2ee_cutover": "encrypted",
+    _CUT_OVER: "encrypted",
 }
 # A thread's own number or sign behind its name, which follows the title: it stays when the title changes.
 _LASTING = re.compile(r".*_(\d{6,}|(?=.*\d)[A-Za-z0-9_-]{10})")
@@ -79,6 +80,8 @@ def part_of(file: ExportFile, thread: Thread, mojibake: bool) -> Part:
         own_name = lasting[1]
     folders = [*file.folder.parts, *path.split("/")]
     section = next((SECTIONS[name] for name in reversed(folders) if name in SECTIONS), None)
+    if _CUT_OVER in folders:  # whatever the other of the two says
+        section = SECTIONS[_CUT_OVER]
     return Part(
         file=file,
         participants=tuple(people),

@@ -560,9 +560,11 @@ def test_the_encrypted_export(tmp_path: Path) -> None:
     assert list(found) == ["encrypted with Zoë"]  # the other one is empty
 
 
-def test_the_encrypted_export_goes_on_from_the_main_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["e2ee_cutover/zoe_1", "inbox/zoe_1"])
+def test_the_encrypted_export_goes_on_from_the_main_one(tmp_path: Path, path: str) -> None:
     both = [said("Zoë", T, "before"), said("Me", T + 1, "at the cut")]
-    write_thread(tmp_path, "zoe_1", both, ["Zoë", "Me"], section="e2ee_cutover")
+    folder = write_thread(tmp_path, "zoe_1", both, ["Zoë", "Me"], section="e2ee_cutover")
+    (folder / "message_1.json").write_bytes(thread_bytes(both, ["Zoë", "Me"], path=path))
     rows = [
         {"senderName": "Zoë", "timestamp": T + 2, "text": "after", "type": "text"},
         {"senderName": "Me", "timestamp": T + 1, "text": "at the cut", "type": "text"},
