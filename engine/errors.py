@@ -18,6 +18,10 @@ class StudioError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
+class BusyError(StudioError):
+    """Another program has the studio for itself. Nothing was done: it may be tried again."""
+
+
 class DataError(StudioError):
     """The command was right, the data are at fault (a truncated file, too few examples)."""
 

@@ -21,7 +21,7 @@ import aiosqlite
 
 from engine.archive.query import folded_name
 from engine.archive.schema import APPLICATION_ID, MIGRATIONS
-from engine.errors import StudioError
+from engine.errors import BusyError, StudioError
 from engine.folders import private
 from engine.indexed_text import indexed_text
 from engine.packed import storable
@@ -246,7 +246,7 @@ def explained(path: Path) -> Iterator[None]:
                 "Free some space and try again; nothing was changed.",
             ) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StudioError(
+            raise BusyError(
                 f"Another program is writing to the studio {path}.", "Wait until it is done, then try again."
             ) from error
         if code in (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -288,6 +290,25 @@ async def test_a_chat_goes_on_while_an_import_writes(studio: Path, faulty: Fault
         ]
         said = [turn.text for turn in await chats.chat_turns(archive, new.id)]
         assert said == ["new", "another reply"], "saved before the studio was left"
+
+
+async def test_a_chat_outwaits_another_program(
+    studio: Path, faulty: FaultyProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its import may last longer than a write waits."""
+    monkeypatch.setattr("engine.archive.studio.BUSY_MS", 50)
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        app.go(5, MODEL)
+        await settled(pilot)
+        with closing(sqlite3.connect(studio, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert "slow and steady" in await press(pilot, "h", "i", "enter")
+            await asyncio.sleep(0.5)
+            assert await app._studio.rows(str, "SELECT title FROM chats") == []  # type: ignore[union-attr]
+        await until(pilot, lambda: "is saved when it has ended" not in text(app))
+    assert await turns(studio) == [("user", "hi"), ("assistant", "slow and steady")]
 
 
 async def test_the_end_is_followed_until_one_scrolls_away(studio: Path, faulty: FaultyProvider) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from engine.errors import StudioError
+from engine.errors import BusyError, StudioError
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.providers import Connection
     from tui.app import UnderstudyApp
 
+
+T = TypeVar("T")
 
 Saving = asyncio.Task["ChatRow"]
 """Something of a chat on its way into the studio."""
@@ -123,12 +125,14 @@ async def save_said(
         with suppress(StudioError):  # it was told; what is said now can be saved all the same
             chat = await before
     if chat is None:
-        chat = await chats.create_chat(studio, " ".join((said or "").split())[:TITLE], *asked)
+        title = " ".join((said or "").split())[:TITLE]
+        chat = await _patiently(lambda: chats.create_chat(studio, title, *asked))
+    id = chat.id
     if drop:
-        kept = (await chats.chat_turns(studio, chat.id))[:-drop]
-        await chats.delete_turns_after(studio, chat.id, kept[-1].id if kept else 0)
+        kept = (await chats.chat_turns(studio, id))[:-drop]
+        await _patiently(lambda: chats.delete_turns_after(studio, id, kept[-1].id if kept else 0))
     if said is not None:
-        await chats.add_turn(studio, chat.id, "user", said)
+        await _patiently(lambda: chats.add_turn(studio, id, "user", said))
     return chat
 
 
@@ -136,9 +140,16 @@ async def save_reply(app: UnderstudyApp, before: Saving, text: str, last: Piece 
     """Save a reply as far as it came, behind what it answers: its chat."""
     from engine.chat import keep
 
-    chat = await before
-    await keep(await app.studio(), chat.id, None, text, last)
+    chat, studio = await before, await app.studio()
+    await _patiently(lambda: keep(studio, chat.id, None, text, last))
     return chat
+
+
+async def _patiently(write: Callable[[], Awaitable[T]]) -> T:
+    """Another program's import may last longer than a write waits; nobody waits for this one."""
+    while True:
+        with suppress(BusyError):
+            return await write()
 
 
 async def talk(
