@@ -28,6 +28,7 @@ from engine.conversation import (
 )
 from engine.errors import StudioError
 from engine.importers import ImportReport
+from engine.packed import packed
 
 TORTOISE, HARE = Sender("t", "Tortoise"), Sender("h", "Hare")
 
@@ -483,6 +484,31 @@ async def test_a_task_cancelled_twice_still_waits_for_its_thread(studio):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert closed.is_set()
+
+
+async def test_nothing_is_written_behind_an_interrupted_statement(studio):
+    """Stretches wait for the database while the one before is written, and it is that one that is stopped."""
+    loop = asyncio.get_running_loop()
+    text = "a line of some length, so that the database has something to do " * 8
+    ready = packed(thread([message(at, at, text) for at in range(40_000)]))
+    stretches = list(ready.messages)
+
+    def quickly():
+        for number, stretch in enumerate(stretches):
+            if number == 2:
+                loop.call_soon_threadsafe(task.cancel)
+            yield stretch
+
+    for _ in range(4):
+        ready.messages = quickly()
+        taking = ingest(
+            studio, source="s", importer="i", path="", conversations=iter([ready]), report=ImportReport()
+        )
+        task = asyncio.ensure_future(taking)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for table in ("messages", "sources", "speech_index"):
+            assert await studio.rows(int, f"SELECT count(*) FROM {table}") == [0], table
 
 
 async def test_an_importer_that_breaks_changes_nothing(studio):
