@@ -71,7 +71,7 @@ def _conversations(task: Task, report: ImportReport) -> Iterator[tuple[int, Conv
 
         book = Path(os.fsdecode(task.contacts)) if task.contacts else None
         messages = IMessageImporter(book, include_deleted=task.include_deleted)
-        return messages.shared(paths[0], report, task.number, task.of)
+        return enumerate(messages.conversations(paths[0], report))
     from engine.importers.messenger import InstagramImporter, MessengerImporter
 
     threads = InstagramImporter() if task.importer == "instagram" else MessengerImporter()

@@ -186,7 +186,7 @@ def tasks(export: Export) -> list[Task]:
 
     importer, book, deleted = export.importer, None, False
     if isinstance(importer, IMessageImporter):
-        size, of = _file_size(export.paths[0]), 2
+        size, of = _file_size(export.paths[0]), 1  # two would each have to place all rows
         book = os.fsencode(importer.contacts) if importer.contacts else None
         deleted = importer.include_deleted
     elif isinstance(importer, MessengerImporter):
