@@ -18,7 +18,7 @@ from engine.importers.imessage_columns import Columns
 from engine.importers.imessage_lines import Read, given, message, said
 from engine.importers.imessage_noted import left_out, place
 from engine.importers.imessage_people import ME, People
-from engine.importers.imessage_queries import Line, Queries, batches
+from engine.importers.imessage_queries import Line, Queries, batches, whole
 from engine.importers.imessage_rows import APP, EPOCH, FIRST_NANOSECONDS, OBJECT, is_reaction
 from engine.importers.report import Example, ImportReport
 
@@ -75,6 +75,11 @@ class _Reading:
         counted.keep(Kind.SPEECH, len(batch) - len(odd))
         noted = [(n, spoken[n]) for n in recovered] if self._noting else []
         dropped: list[int] = []
+        rows = whole(
+            self._connection,
+            self._ask,
+            [numbers[n] for n in sorted(odd) if not (marks[n] and is_reaction(marks[n]))],
+        )
         for n in sorted(odd.union([n for n, referred in enumerate(refers) if referred])):
             line, at = batch[n], len(columns) + n - len(dropped)
             reply_to = line[7].decode(codec, "replace") if line[7] else None
@@ -86,7 +91,7 @@ class _Reading:
                 self.read.reactions.append(given(self._connection, self._ask, line, who, times[n]))
                 dropped.append(n)
                 continue
-            what = said(self._connection, self._ask, line[0], self._people)
+            what = said(*next(rows), self._people)
             if isinstance(what, str):
                 counted.skip(what, example=left_out(line[0], times[n], line[2], line[3], codec))
                 self._left_out.add(keys[n])

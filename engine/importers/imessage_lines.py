@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from engine.conversation import Kind, Message, Sender
+from engine.conversation import Attachment, Kind, Message, Sender
 from engine.importers import typedstream
 from engine.importers.imessage_chats import Thread
 from engine.importers.imessage_columns import Columns
 from engine.importers.imessage_noted import REPEATED, left_out, place
 from engine.importers.imessage_people import ME, People
-from engine.importers.imessage_queries import Line, Queries, attachments, emoji, lines, row
+from engine.importers.imessage_queries import Line, Queries, emoji, lines, whole
 from engine.importers.imessage_rows import (
     APP,
     EPOCH,
@@ -19,6 +19,7 @@ from engine.importers.imessage_rows import (
     OBJECT,
     TAPBACKS,
     Content,
+    Row,
     content,
     event,
     is_reaction,
@@ -115,7 +116,8 @@ def read_lines(
                     report.note("recovered", Example(place(rowid), time, spoken))
             messages.append(Message(key, sender, time, spoken, reply_to=reply_to))
         else:
-            what = said(connection, ask, rowid, people)
+            [(row, carried)] = whole(connection, ask, [rowid])
+            what = said(row, carried, people)
             if isinstance(what, str):
                 report.skip(what, example=left_out(rowid, time, text, body, codec))
                 continue
@@ -144,12 +146,11 @@ def given(connection: sqlite3.Connection, ask: Queries, line: Line, sender: Send
     return reaction._replace(emoji=emoji(connection, ask, rowid))
 
 
-def said(connection: sqlite3.Connection, ask: Queries, rowid: int, people: People) -> Content | str:
+def said(row: Row, carried: list[Attachment], people: People) -> Content | str:
     """What a row says that is no reaction, or the reason why it is left out."""
-    whole = row(connection, ask, rowid)
-    if whole.item_type:
-        return Content(Kind.EVENT, event(whole, people.name(whole.other_handle)))
-    return content(whole, attachments(connection, ask, rowid))
+    if row.item_type:
+        return Content(Kind.EVENT, event(row, people.name(row.other_handle)))
+    return content(row, carried)
 
 
 def message(key: str, sender: str, time: int, what: Content, reply_to: str | None) -> Message:

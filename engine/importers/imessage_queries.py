@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from engine.conversation import Attachment
-from engine.importers.imessage_rows import COLUMNS, REACTIONS, Row, attachment
+from engine.importers.imessage_rows import COLUMNS, REACTION, Row, attachment
 from engine.importers.opening import columns, fields
 from engine.importers.row_number import row_number
 
@@ -40,16 +40,16 @@ ODD = -1
 
 
 class Queries(msgspec.Struct, frozen=True):
-    """lines: the Lines of the rows whose numbers are in a JSON array, in its order. row: one Row. emoji: of a
-    reaction. attachments: those of a row.
+    """lines: the Lines of the rows whose numbers are in a JSON array, in its order. rows: their Rows.
+    attachments: theirs, each behind the number of its row. emoji: of a reaction.
 
     carrying: the numbers of the rows that have attachments. codec: what the texts are encoded in.
     """
 
     lines: str
-    row: str
-    emoji: str
+    rows: str
     attachments: str
+    emoji: str
     carrying: frozenset[int]
     codec: str
 
@@ -59,12 +59,11 @@ def queries(connection: sqlite3.Connection) -> Queries:
         return fields(connection, "message", [name], "m.", cast)[0]
 
     code = read("associated_message_type", "INTEGER")
-    is_reaction = " OR ".join(f"{code} BETWEEN {low} AND {high}" for low, high in REACTIONS)
     is_odd = [f"ifnull(m.{name}, 0) <> 0" for name in _ODD if name in columns(connection, "message")]
     line = (
         read("guid"), read("text"), read("attributedBody"), read("handle_id", ""), read("date", ""),
         read("is_from_me", "INTEGER"),
-        f"CASE WHEN {code} <> 0 AND ({is_reaction}) THEN {read('associated_message_guid')}"
+        f"CASE WHEN {code} <> 0 AND ({REACTION.format(code)}) THEN {read('associated_message_guid')}"
         f" ELSE {read('thread_originator_guid')} END",
         f"CASE WHEN {code} <> 0 THEN {code} WHEN {' OR '.join(is_odd) or '0'} THEN {ODD} END",
     )  # fmt: skip
@@ -89,11 +88,13 @@ def queries(connection: sqlite3.Connection) -> Queries:
     return Queries(
         f"""SELECT m.{number}, {", ".join(line)}
             FROM json_each(?) j CROSS JOIN message m ON m.{number} = j.value""",  # noqa: S608 - our own list
-        f"SELECT m.{number}, {', '.join(row)} FROM message m WHERE m.{number} = ?",  # noqa: S608
+        f"""SELECT m.{number}, {", ".join(row)}
+            FROM json_each(?) j CROSS JOIN message m ON m.{number} = j.value""",  # noqa: S608 - our own list
+        f"""SELECT c.message, {", ".join(described)}
+            FROM json_each(?) j CROSS JOIN temp.carried c ON c.message = j.value
+            CROSS JOIN attachment a ON a.{file} = c.attachment
+            ORDER BY c.message, c.attachment""",  # noqa: S608
         f"SELECT {read('associated_message_emoji')} FROM message m WHERE m.{number} = ?",  # noqa: S608
-        f"""SELECT {", ".join(described)} FROM temp.carried j
-            CROSS JOIN attachment a ON a.{file} = j.attachment
-            WHERE j.message = ? ORDER BY j.attachment""",  # noqa: S608
         carrying,
         connection.execute("PRAGMA encoding").fetchone()[0],
     )
@@ -112,18 +113,21 @@ def lines(connection: sqlite3.Connection, ask: Queries, rows: array[int]) -> Ite
         yield from batch
 
 
-def row(connection: sqlite3.Connection, ask: Queries, number: int) -> Row:
-    return Row._make(connection.execute(ask.row, (number,)).fetchone())
+def whole(
+    connection: sqlite3.Connection, ask: Queries, numbers: list[int]
+) -> Iterator[tuple[Row, list[Attachment]]]:
+    """The rows with these numbers in their order, each with what is attached to it."""
+    attached: dict[int, list[Attachment]] = {}
+    if not ask.carrying.isdisjoint(numbers):
+        for number, *described in connection.execute(ask.attachments, (json.dumps(numbers),)):
+            marker = attachment(*described)
+            if marker is not None:
+                attached.setdefault(number, []).append(marker)
+    for row in map(Row._make, connection.execute(ask.rows, (json.dumps(numbers),)).fetchall()):
+        yield row, attached.get(row.rowid, [])
 
 
 def emoji(connection: sqlite3.Connection, ask: Queries, number: int) -> str:
     """What a reaction says, "" where it does not."""
     (written,) = connection.execute(ask.emoji, (number,)).fetchone()
     return (written or b"").decode(ask.codec, "replace")
-
-
-def attachments(connection: sqlite3.Connection, ask: Queries, number: int) -> list[Attachment]:
-    if number not in ask.carrying:
-        return []
-    found = (attachment(*columns_of_it) for columns_of_it in connection.execute(ask.attachments, (number,)))
-    return [marker for marker in found if marker is not None]

@@ -31,8 +31,7 @@ TAPBACKS = {
     2007: "sticker",
     1000: "sticker",
 }
-# Stickers put on a bubble, tapbacks and their removal, those yet to be invented too.
-REACTIONS = (1000, 1000), (2000, 3999)
+REACTION = "{0} = 1000 OR {0} >= 2000 AND {0} < 4000"  # is_reaction, as SQL
 _ORDINARY = frozenset({None, 0, 2, 3})
 _POLL_VOTE = 4000
 _NO_SUBJECT = ("", "nosubject", "no subject", "(no subject)")  # what carriers write into an MMS
@@ -107,7 +106,8 @@ def milliseconds(date: object) -> int | None:
 
 
 def is_reaction(code: int) -> bool:
-    return any(low <= code <= high for low, high in REACTIONS)
+    """Tapbacks, their removal, and stickers put on a bubble: 1000, 2000-2007, 3000-3007."""
+    return code == 1000 or 2000 <= code < 4000
 
 
 def target(guid: str) -> str:
