@@ -74,7 +74,7 @@ class Sender(msgspec.Struct, frozen=True):
     is_owner: bool = False
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One bubble.
 
     key: stable inside its conversation, so that importing twice adds nothing twice; "" where the time

@@ -15,8 +15,8 @@ from engine import crash
 from engine.conversation import Conversation
 from engine.errors import DataError, StudioError
 from engine.importers.report import ImportReport, to_json
-from engine.packed import packed
-from engine.readers.telling import Begun, Done, Refused, Said, Some, Task
+from engine.packed import pack, packed, stretches
+from engine.readers.telling import Begun, Done, Refused, Said, Some, Task, Unpacked
 
 
 def main() -> int:
@@ -49,8 +49,15 @@ def main() -> int:
                     rows_total=report.rows_total,
                 )
             )
-            for some in one.messages:
-                tell(Some(some))
+            if task.of > 1:
+                for some in one.messages:
+                    tell(Some(some))
+                continue
+            for stretch in stretches(conversation.messages):
+                try:
+                    tell(Unpacked(stretch))
+                except UnicodeEncodeError:  # half an emoji
+                    tell(Some(pack(stretch)))
         tell(Done(to_json(report)))
     except StudioError as error:
         tell(Refused(error.message, error.hint, isinstance(error, DataError)))
