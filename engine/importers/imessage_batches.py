@@ -6,6 +6,7 @@ What is not quite regular is left to `imessage_lines`, which finds the same and 
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import compress
@@ -56,7 +57,7 @@ class _Reading:
 
     def take(self, batch: list[Line]) -> bool:
         """False where these lines are not for here."""
-        numbers, guids, texts, bodies, handles, dates, mines, refers, marks = zip(*batch, strict=True)
+        numbers, guids, texts, bodies, handles, dates, mines, refers, marks, _ = zip(*batch, strict=True)
         if set(map(type, dates)) != {int} or min(dates) < FIRST_NANOSECONDS:
             return False
         codec, writers, columns, counted = self._ask.codec, self._writers, self.read.columns, self.report
@@ -75,11 +76,8 @@ class _Reading:
         counted.keep(Kind.SPEECH, len(batch) - len(odd))
         noted = [(n, spoken[n]) for n in recovered] if self._noting else []
         dropped: list[int] = []
-        rows = whole(
-            self._connection,
-            self._ask,
-            [numbers[n] for n in sorted(odd) if not (marks[n] and is_reaction(marks[n]))],
-        )
+        apart = [batch[n] for n in odd if not (marks[n] and is_reaction(marks[n]))]
+        rows = whole(self._connection, self._ask, apart) if apart else {}
         for n in sorted(odd.union([n for n, referred in enumerate(refers) if referred])):
             line, at = batch[n], len(columns) + n - len(dropped)
             reply_to = line[7].decode(codec, "replace") if line[7] else None
@@ -91,7 +89,7 @@ class _Reading:
                 self.read.reactions.append(given(self._connection, self._ask, line, who, times[n]))
                 dropped.append(n)
                 continue
-            what = said(*next(rows), self._people)
+            what = said(*rows[line[0]], self._people)
             if isinstance(what, str):
                 counted.skip(what, example=left_out(line[0], times[n], line[2], line[3], codec))
                 self._left_out.add(keys[n])
@@ -128,14 +126,12 @@ class _Reading:
     def _odd(
         self, numbers: Sequence[int], spoken: list[str], bodies: Sequence[bytes | None], marks: Sequence[Any]
     ) -> set[int]:
-        """The places of the lines that are more than text, or none."""
-        odd = {
-            n
-            for n, (mark, text) in enumerate(zip(marks, spoken, strict=True))
-            if mark or not text or OBJECT in text or APP in text or text.isspace()
-        }
-        if not self._ask.carrying.isdisjoint(numbers):
-            odd.update([n for n, number in enumerate(numbers) if number in self._ask.carrying])
+        """The places of the lines that are more than text, or none. numbers: ascending."""
+        odd = {n for n, mark in enumerate(marks) if mark}
+        if not all(map(str.strip, spoken)):
+            odd.update([n for n, text in enumerate(spoken) if not text.strip()])
+        odd.update([n for n, text in enumerate(spoken) if OBJECT in text or APP in text])
+        odd.update([bisect_left(numbers, number) for number in self._ask.carrying.intersection(numbers)])
         if _CODE in b"".join(filter(None, bodies)):
             odd.update([n for n, body in enumerate(bodies) if body and _CODE in body])
         return odd

@@ -74,7 +74,7 @@ def read_lines(
     with_oneself = thread.members == (ME,)
     come_back: dict[str, tuple[int, bool]] = {}  # its ROWID, and whether its text was recovered
     for line in lines(connection, ask, thread.rows):
-        rowid, guid, text, body, handle, date, mine, referred, mark = line
+        rowid, guid, text, body, handle, date, mine, referred, mark, _ = line
         if type(date) is int and date >= FIRST_NANOSECONDS:
             time = EPOCH + date // 1_000_000
         else:
@@ -116,8 +116,7 @@ def read_lines(
                     report.note("recovered", Example(place(rowid), time, spoken))
             messages.append(Message(key, sender, time, spoken, reply_to=reply_to))
         else:
-            [(row, carried)] = whole(connection, ask, [rowid])
-            what = said(row, carried, people)
+            what = said(*whole(connection, ask, [line])[rowid], people)
             if isinstance(what, str):
                 report.skip(what, example=left_out(rowid, time, text, body, codec))
                 continue

@@ -28,15 +28,26 @@ _ODD = (
 )
 
 Line = tuple[
-    int, bytes | None, bytes | None, bytes | None, object, object, int | None, bytes | None, int | None
+    int,
+    bytes | None,
+    bytes | None,
+    bytes | None,
+    object,
+    object,
+    int | None,
+    bytes | None,
+    int | None,
+    bytes | None,
 ]
 """A row as it is first read: its number, guid, text, attributedBody, handle_id, date, is_from_me, what it
-refers to (a reaction its target, any other row the message that it answers) and its mark: the
-associated_message_type, ODD where that is none and more than text is in the row, else None or 0.
+refers to (a reaction its target, any other row the message that it answers), its mark (the
+associated_message_type, ODD where that is none and more than text is in the row, else None or 0) and its
+message_summary_info.
 
 Texts are bytes: decoding them here is four times as fast as a text_factory that bears bad UTF-8."""
 
 ODD = -1
+_EMPTY = Row(0, *[None] * len(COLUMNS))
 
 
 class Queries(msgspec.Struct, frozen=True):
@@ -66,6 +77,7 @@ def queries(connection: sqlite3.Connection) -> Queries:
         f"CASE WHEN {code} <> 0 AND ({REACTION.format(code)}) THEN {read('associated_message_guid')}"
         f" ELSE {read('thread_originator_guid')} END",
         f"CASE WHEN {code} <> 0 THEN {code} WHEN {' OR '.join(is_odd) or '0'} THEN {ODD} END",
+        read("message_summary_info"),
     )  # fmt: skip
     row = [read(name, cast) for name, cast in COLUMNS.items()]
     names = ("transfer_name", "filename", "mime_type", "uti")
@@ -114,17 +126,27 @@ def lines(connection: sqlite3.Connection, ask: Queries, rows: array[int]) -> Ite
 
 
 def whole(
-    connection: sqlite3.Connection, ask: Queries, numbers: list[int]
-) -> Iterator[tuple[Row, list[Attachment]]]:
-    """The rows with these numbers in their order, each with what is attached to it."""
+    connection: sqlite3.Connection, ask: Queries, lines: list[Line]
+) -> dict[int, tuple[Row, list[Attachment]]]:
+    """By their numbers the rows of these lines, each with what is attached to it."""
     attached: dict[int, list[Attachment]] = {}
-    if not ask.carrying.isdisjoint(numbers):
-        for number, *described in connection.execute(ask.attachments, (json.dumps(numbers),)):
+    carrying = [line[0] for line in lines if line[0] in ask.carrying]
+    if carrying:
+        for number, *described in connection.execute(ask.attachments, (json.dumps(carrying),)):
             marker = attachment(*described)
             if marker is not None:
                 attached.setdefault(number, []).append(marker)
-    for row in map(Row._make, connection.execute(ask.rows, (json.dumps(numbers),)).fetchall()):
-        yield row, attached.get(row.rowid, [])
+    rows = [_unmarked(line, ask.codec) for line in lines if not line[8]]
+    marked = [line[0] for line in lines if line[8]]
+    if marked:
+        rows += map(Row._make, connection.execute(ask.rows, (json.dumps(marked),)).fetchall())
+    return {row.rowid: (row, attached.get(row.rowid, [])) for row in rows}
+
+
+def _unmarked(line: Line, codec: str) -> Row:
+    """All that is in such a row, without what is of no matter to what it says."""
+    text = None if line[2] is None else line[2].decode(codec, "replace")
+    return Row(line[0], None, text, line[3], *_EMPTY[4:13], line[9], *_EMPTY[14:])
 
 
 def emoji(connection: sqlite3.Connection, ask: Queries, number: int) -> str:
