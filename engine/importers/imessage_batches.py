@@ -100,7 +100,7 @@ class _Reading:
             if what.recovered:
                 counted.recovered += 1
                 noted.append((n, what.text))
-            columns.others[at] = message(keys[n], senders[n], times[n], what, reply_to)
+            columns.put(at, message(keys[n], senders[n], times[n], what, reply_to))
         for n, text in sorted(noted):
             counted.note("recovered", Example(place(numbers[n]), times[n], text))
         if dropped:
