@@ -115,7 +115,7 @@ class Stretch(msgspec.Struct):
 
 @runtime_checkable
 class InBulk(Protocol):
-    """Messages that can also be had by the stretch, in spoken order. None of them was edited."""
+    """Messages that can also be had by the stretch, in spoken order."""
 
     def __iter__(self) -> Iterator[Message]: ...
     def stretches(self) -> Iterator[Stretch]: ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 
 from engine.conversation import Conversation
@@ -24,6 +25,8 @@ from engine.importers.imessage_queries import Queries, queries
 from engine.importers.opening import MAGIC, beside, columns, denied, opened, snapshot, uri
 from engine.importers.report import ImportReport
 from engine.importers.salvage import DAMAGE, Loss
+
+_AHEAD = 20_000  # rows that are read at most before it is known that the database is not damaged
 
 
 class IMessageImporter:
@@ -64,20 +67,29 @@ class IMessageImporter:
 
     def _conversations(self, database: Path, report: ImportReport) -> Iterator[Conversation]:
         with opened(database, report.warnings, thorough=True) as source:
-            prepared = None
+            prepared, ahead = None, list[Conversation | None]()
             with suppress(*DAMAGE):  # said below, where it is not damage
-                prepared = self._prepare(source.connection, database)
+                prepared = people, threads, ask, counted = self._prepare(source.connection, database)
+                for thread in threads:
+                    if source.is_checked() or counted.rows_read >= _AHEAD:
+                        break
+                    one = ImportReport()
+                    ahead.append(read_conversation(source.connection, ask, thread, people, one))
+                    counted.add(one)
             if source.is_damaged():
                 for loss in source.rescue():
                     _report_loss(loss, database, report)
-                prepared = None
+                prepared, ahead = None, []
             people, threads, ask, counted = prepared or self._prepare(source.connection, database)
             before, rows = report.rows_read, counted.rows_total
             report.add(counted)
             report.rows_total = rows
             report.owner, report.owner_addresses = people.me.name, list(people.own.values())
-            for thread in threads:
-                conversation = read_conversation(source.connection, ask, thread, people, report)
+            rest = (
+                read_conversation(source.connection, ask, thread, people, report)
+                for thread in threads[len(ahead) :]
+            )
+            for conversation in chain(ahead, rest):
                 if conversation is not None:
                     report.conversations += 1
                     yield conversation

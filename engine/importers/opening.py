@@ -55,6 +55,10 @@ class Opened:
         self._damaged = self._looking.submit(self._is_damaged)
         self._flaw = self._looking.submit(self._first_flaw if thorough else str)
 
+    def is_checked(self) -> bool:
+        """Whether `is_damaged` would answer at once."""
+        return self._damaged.done()
+
     def is_damaged(self) -> bool:
         """Waits until that is known. What was read from a damaged database is to be read again."""
         return self._damaged.result()
