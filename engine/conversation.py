@@ -74,7 +74,7 @@ class Sender(msgspec.Struct, frozen=True):
     is_owner: bool = False
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One bubble.
 
     key: stable inside its conversation, so that importing twice adds nothing twice; "" where the time
@@ -115,7 +115,7 @@ class Stretch(msgspec.Struct):
 
 @runtime_checkable
 class InBulk(Protocol):
-    """Messages that can also be had by the stretch, in spoken order. None of them was edited."""
+    """Messages that can also be had by the stretch, in spoken order."""
 
     def __iter__(self) -> Iterator[Message]: ...
     def stretches(self) -> Iterator[Stretch]: ...

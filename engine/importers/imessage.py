@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 
 from engine.conversation import Conversation
@@ -16,12 +17,16 @@ from engine.errors import DataError, StudioError
 from engine.importers.contacts import contacts
 from engine.importers.export_files import is_zip
 from engine.importers.imessage_chats import Thread, find_threads
-from engine.importers.imessage_messages import Queries, queries, read_conversation
+from engine.importers.imessage_messages import read_conversation
 from engine.importers.imessage_people import People
 from engine.importers.imessage_places import database_in, databases_in_zip, is_encrypted, unpacked
+from engine.importers.imessage_placing import count_unplaced
+from engine.importers.imessage_queries import Queries, queries
 from engine.importers.opening import MAGIC, beside, columns, denied, opened, snapshot, uri
 from engine.importers.report import ImportReport
 from engine.importers.salvage import DAMAGE, Loss
+
+_AHEAD = 20_000  # rows that are read at most before it is known that the database is not damaged
 
 
 class IMessageImporter:
@@ -47,50 +52,49 @@ class IMessageImporter:
             return False
 
     def conversations(self, path: Path, report: ImportReport) -> Iterator[Conversation]:
-        for _, conversation in self.shared(path, report):
-            yield conversation
-
-    def shared(
-        self, path: Path, report: ImportReport, number: int = 0, of: int = 1
-    ) -> Iterator[tuple[int, Conversation]]:
-        """The conversations with their places; of all the share of this number. What is not of one
-        conversation is counted in the first share."""
         path = path.expanduser()
         database = path if is_zip(path) else database_in(path)
         try:
             if is_zip(path):
                 with unpacked(path) as database:
-                    yield from self._conversations(database, report, number, of)
+                    yield from self._conversations(database, report)
             else:
-                yield from self._conversations(database, report, number, of)
+                yield from self._conversations(database, report)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise DataError(f"{database} cannot be read any further ({error}).", "Copy it again.") from None
         except OSError as error:
             raise denied(database, error) from None
 
-    def _conversations(
-        self, database: Path, report: ImportReport, number: int, of: int
-    ) -> Iterator[tuple[int, Conversation]]:
-        first = report if number == 0 else ImportReport()
-        with opened(database, first.warnings, thorough=number == 0) as source:
-            prepared = None
+    def _conversations(self, database: Path, report: ImportReport) -> Iterator[Conversation]:
+        with opened(database, report.warnings, thorough=True) as source:
+            prepared, ahead = None, list[Conversation | None]()
             with suppress(*DAMAGE):  # said below, where it is not damage
-                prepared = self._prepare(source.connection, database)
+                prepared = people, threads, ask, counted = self._prepare(source.connection, database)
+                for thread in threads:
+                    if source.is_checked() or counted.rows_read >= _AHEAD:
+                        break
+                    one = ImportReport()
+                    ahead.append(read_conversation(source.connection, ask, thread, people, one))
+                    counted.add(one)
             if source.is_damaged():
                 for loss in source.rescue():
-                    _report_loss(loss, database, first)
-                prepared = None
+                    _report_loss(loss, database, report)
+                prepared, ahead = None, []
             people, threads, ask, counted = prepared or self._prepare(source.connection, database)
-            first.add(counted)
-            report.rows_total = (counted.rows_total or 0) // of
+            before, rows = report.rows_read, counted.rows_total
+            report.add(counted)
+            report.rows_total = rows
             report.owner, report.owner_addresses = people.me.name, list(people.own.values())
-            for place, thread in enumerate(threads):
-                if place % of != number:
-                    continue
-                conversation = read_conversation(source.connection, ask, thread, people, report)
+            rest = (
+                read_conversation(source.connection, ask, thread, people, report)
+                for thread in threads[len(ahead) :]
+            )
+            for conversation in chain(ahead, rest):
                 if conversation is not None:
                     report.conversations += 1
-                    yield place, conversation
+                    yield conversation
+            if report.rows_read - before != rows:
+                count_unplaced(source.connection, [thread.rows for thread in threads], report)
             if flaw := source.flaw():
                 report.warnings.append(
                     f"{database.name} is damaged where a quick check does not see it ({flaw}). Its messages "

@@ -4,16 +4,18 @@ message."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import islice
 
 from engine.conversation import Message
 from engine.importers import typedstream
+from engine.importers.imessage_queries import Line
 from engine.importers.imessage_rows import milliseconds
 from engine.importers.opening import fields
 from engine.importers.report import EXAMPLES, Example, ImportReport, skipped
 from engine.importers.row_number import row_number
 
-DELETED, REPEATED = "recently deleted", "repeated in the database"
+DELETED, REPEATED, UNPLACED = "recently deleted", "repeated in the database", "in no conversation"
 
 
 def place(rowid: int) -> str:
@@ -48,10 +50,10 @@ def count_gone(connection: sqlite3.Connection, report: ImportReport) -> None:
             report.note(skipped(reason), left_out(rowid, milliseconds(when), said, rich, codec))
 
 
-def note_kept(lines: sqlite3.Cursor, codec: str, messages: Sequence[Message], report: ImportReport) -> None:
+def note_kept(lines: Iterable[Line], codec: str, messages: Iterable[Message], report: ImportReport) -> None:
     """Note the first messages of a conversation. lines: its rows (ROWID, guid, ...), in the same order."""
     keyed = ((rowid, guid.decode(codec, "replace") if guid else f"row {rowid}") for rowid, guid, *_ in lines)
-    for message in messages[: report.room("kept")]:
+    for message in islice(messages, report.room("kept")):
         rowid = next((rowid for rowid, key in keyed if key == message.key), None)
         if rowid is not None:
             report.note("kept", Example(place(rowid), message.time, message.text))

@@ -31,6 +31,7 @@ TAPBACKS = {
     2007: "sticker",
     1000: "sticker",
 }
+REACTION = "{0} = 1000 OR {0} >= 2000 AND {0} < 4000"  # is_reaction, as SQL
 _ORDINARY = frozenset({None, 0, 2, 3})
 _POLL_VOTE = 4000
 _NO_SUBJECT = ("", "nosubject", "no subject", "(no subject)")  # what carriers write into an MMS

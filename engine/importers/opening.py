@@ -28,7 +28,8 @@ from engine.importers.salvage import DAMAGE, Loss, salvage
 MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-PATIENCE = 1.0  # seconds that a thorough check may go on when all was read
+PATIENCE = 0.1  # seconds that a thorough check of a large database may go on when all was read
+_LARGE = 2**25  # bytes; less is waited for
 _LOCK = "snapshot.lock"  # in the folder of a copy: locked for as long as its process lives
 
 
@@ -39,16 +40,24 @@ def beside(path: Path, ending: str) -> Path:
 
 class Opened:
     """An open database, looked through for damage in a thread of its own while it is read already: first
-    quickly, then, where that is wanted and with what time is left, thoroughly."""
+    quickly, then, where that is wanted and with what time is left, thoroughly. patience: seconds that the
+    thorough check may go on when all was read, None for as long as it takes."""
 
-    def __init__(self, connection: sqlite3.Connection, where: str, folder: Path, thorough: bool) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, where: str, folder: Path, thorough: bool, patience: float | None
+    ) -> None:
         self.connection = connection
         self._folder = folder
         self._where = where
+        self._patience = patience
         self._looked_through: sqlite3.Connection | None = None
         self._looking = ThreadPoolExecutor(1)
         self._damaged = self._looking.submit(self._is_damaged)
         self._flaw = self._looking.submit(self._first_flaw if thorough else str)
+
+    def is_checked(self) -> bool:
+        """Whether `is_damaged` would answer at once."""
+        return self._damaged.done()
 
     def is_damaged(self) -> bool:
         """Waits until that is known. What was read from a damaged database is to be read again."""
@@ -58,7 +67,7 @@ class Opened:
         """What a thorough check of a database that is not damaged says first, "" where it says nothing or
         would still take longer than anybody waits. Asked when all was read."""
         with suppress(TimeoutError):
-            return self._flaw.result(timeout=PATIENCE)
+            return self._flaw.result(timeout=self._patience)
         return ""
 
     def _is_damaged(self) -> bool:
@@ -123,6 +132,7 @@ def opened(path: Path, warnings: list[str], thorough: bool = False) -> Iterator[
             f"{path.name} is a copy without its {path.name}-wal: the newest messages may be missing. "
             "Copy both files, or import the original."
         )
+    patience = PATIENCE if path.stat().st_size > _LARGE else None
     _sweep()
     with (
         tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as folder,
@@ -143,7 +153,7 @@ def opened(path: Path, warnings: list[str], thorough: bool = False) -> Iterator[
                 where = uri(path, "immutable=1")
                 connection = _as_it_lies(path, where, warnings)
         connection.text_factory = _text
-        with closing(Opened(connection, where, Path(folder), thorough)) as found:
+        with closing(Opened(connection, where, Path(folder), thorough, patience)) as found:
             yield found
 
 

@@ -113,7 +113,7 @@ class ImportReport:
             counted += getattr(other, name)  # a list in its place: who has it at hand goes on with it
             setattr(self, name, counted)
         self.owner = self.owner or other.owner
-        self.rows_total = self.rows_total or other.rows_total
+        self.rows_total = other.rows_total if self.rows_total is None else self.rows_total
         for line, noted in other.examples.items():
             if room := self.room(line):
                 self.examples.setdefault(line, []).extend(noted[:room])

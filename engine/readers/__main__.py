@@ -15,8 +15,8 @@ from engine import crash
 from engine.conversation import Conversation
 from engine.errors import DataError, StudioError
 from engine.importers.report import ImportReport, to_json
-from engine.packed import packed
-from engine.readers.telling import Begun, Done, Refused, Said, Some, Task
+from engine.packed import pack, packed, stretches
+from engine.readers.telling import Begun, Done, Refused, Said, Some, Task, Unpacked
 
 
 def main() -> int:
@@ -49,8 +49,15 @@ def main() -> int:
                     rows_total=report.rows_total,
                 )
             )
-            for some in one.messages:
-                tell(Some(some))
+            if task.of > 1:
+                for some in one.messages:
+                    tell(Some(some))
+                continue
+            for stretch in stretches(conversation.messages):
+                try:
+                    tell(Unpacked(stretch))
+                except UnicodeEncodeError:  # half an emoji
+                    tell(Some(pack(stretch)))
         tell(Done(to_json(report)))
     except StudioError as error:
         tell(Refused(error.message, error.hint, isinstance(error, DataError)))
@@ -71,7 +78,7 @@ def _conversations(task: Task, report: ImportReport) -> Iterator[tuple[int, Conv
 
         book = Path(os.fsdecode(task.contacts)) if task.contacts else None
         messages = IMessageImporter(book, include_deleted=task.include_deleted)
-        return messages.shared(paths[0], report, task.number, task.of)
+        return enumerate(messages.conversations(paths[0], report))
     from engine.importers.messenger import InstagramImporter, MessengerImporter
 
     threads = InstagramImporter() if task.importer == "instagram" else MessengerImporter()

@@ -21,8 +21,8 @@ import msgspec
 from engine.errors import DataError, StudioError
 from engine.importers.export_files import natural
 from engine.importers.report import ImportReport, from_json
-from engine.packed import Packed, PackedConversation
-from engine.readers.telling import Begun, Done, Refused, Said, Some, Task
+from engine.packed import Packed, PackedConversation, pack
+from engine.readers.telling import Begun, Done, Refused, Said, Some, Task, Unpacked
 
 if TYPE_CHECKING:
     from engine.importers.finding import Export
@@ -152,8 +152,8 @@ def _await(process: _Process, said: Said, coming: dict[int, tuple[_Process, Begu
 
 def _messages(process: _Process, last: list[Said]) -> Iterator[Packed]:
     """Until something else is said, which goes to `last`."""
-    while isinstance(said := process.next(), Some):
-        yield said.packed
+    while isinstance(said := process.next(), Some | Unpacked):
+        yield said.packed if isinstance(said, Some) else pack(said.stretch)
     last.append(said)
 
 
@@ -186,7 +186,7 @@ def tasks(export: Export) -> list[Task]:
 
     importer, book, deleted = export.importer, None, False
     if isinstance(importer, IMessageImporter):
-        size, of = _file_size(export.paths[0]), 2
+        size, of = _file_size(export.paths[0]), 1  # two would each have to place all rows
         book = os.fsencode(importer.contacts) if importer.contacts else None
         deleted = importer.include_deleted
     elif isinstance(importer, MessengerImporter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.conversation import Sender
+from engine.conversation import Sender, Stretch
 from engine.packed import Packed
 
 
@@ -39,6 +39,12 @@ class Some(msgspec.Struct, frozen=True, tag=True):
     packed: Packed
 
 
+class Unpacked(msgspec.Struct, frozen=True, tag=True):
+    """The same, where who listens has more time to pack it than who reads."""
+
+    stretch: Stretch
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
     """The last word. report: as JSON."""
 
@@ -53,4 +59,4 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     data: bool
 
 
-Said = Begun | Some | Done | Refused
+Said = Begun | Some | Unpacked | Done | Refused
