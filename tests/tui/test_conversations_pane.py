@@ -193,6 +193,31 @@ async def test_the_first_next_is_the_hit_under_the_eye(studio: Path) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+async def test_from_a_hit_in_its_place_esc_leads_back_to_the_hits(
+    long_studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"speed", "enter")
+        found = app.screen.query_one(HitList)
+        await press(pilot, "n", *"nnn", *(() if size == SIZES[0] else ("enter",)))
+        at = found.cursor
+        shown = await press(pilot, "escape")
+        assert app.focused is found and found.cursor == at > 0
+        region = found.region
+        drawn = [line[region.x : region.right].rstrip() for line in shown.splitlines()]
+        first = found.scroll_offset.y
+        expected = [
+            found.rows_of(line // 2, region.width)[line % 2].plain.rstrip()
+            for line in range(first, first + region.height)
+        ]
+        assert drawn[region.y : region.bottom] == expected
+        await press(pilot, "j")
+        assert found.cursor == at + 1
+
+
+@pytest.mark.parametrize("size", SIZES)
 async def test_what_a_message_said_before_can_be_read(tmp_path: Path, size: tuple[int, int]) -> None:
     people = (Sender("hare", "Hare"), Sender("tortoise", "Tortoise"))
     edits = (Edit("I am [/] late", 2_000), Edit("I am latte", None))
