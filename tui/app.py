@@ -68,6 +68,7 @@ from tui import keymap, terminal
 from tui.actions import bindings
 from tui.driver import TerminalDriver
 from tui.frames import Frame, Shown
+from tui.keyboard import InOrder, Typed
 from tui.pane import Pane
 from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
@@ -161,7 +162,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._interrupted = 0.0
         self._last_words = ""
         self._shown, self._painted_size = Shown(), Size(0, 0)
-        self._early: list[events.Key | events.Paste] = []
+        self._typed = InOrder(self, self._take, self._takes_keys)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme_name: str = self.settings.theme
@@ -241,26 +242,15 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
-        if event.is_forwarded or not isinstance(event, (events.Key, events.Paste)):
-            await super().on_event(event)
-        elif self._early or not self._takes_keys():
-            if not self._early:
-                self.call_later(self._take_early)
-            self._early.append(event)
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            await self._typed.add(event)
         else:
-            await self._take(event)
+            await super().on_event(event)
 
     def _takes_keys(self) -> bool:
         return not self._screen_stacks[self.current_mode] or self.screen.is_mounted
 
-    async def _take_early(self) -> None:
-        """What was typed or pasted while a sheet was being opened, in its order."""
-        while self._early and self._takes_keys():
-            await self._take(self._early.pop(0))
-        if self._early:
-            self.call_later(self._take_early)
-
-    async def _take(self, event: events.Key | events.Paste) -> None:
+    async def _take(self, event: Typed) -> None:
         if isinstance(event, events.Key):
             if isinstance(self.screen, Pane):
                 self.screen.quiet()

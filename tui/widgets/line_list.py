@@ -137,7 +137,7 @@ class LineList(BarLines, inherit_bindings=False):
 
     def _reveal(self) -> None:
         if not self.size.height:
-            return  # hidden: Textual would keep lines from before it scrolled; on_resize comes when it is seen
+            return  # hidden: Textual would keep lines from before it scrolled; see on_resize
         first = self.scroll_offset.y // self.row_height
         if first <= self.cursor < first + self._in_view:
             return
