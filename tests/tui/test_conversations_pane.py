@@ -7,11 +7,13 @@ import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
 
+from engine import config
 from engine.archive import open_studio, people, reading
 from engine.archive.rows import ConversationRow
 from engine.conversation import Attachment, AttachmentKind, Conversation, Edit, Kind, Message, Sender
 from tui.app import UnderstudyApp
 from tui.safe_text import safe_line
+from tui.screens.conversations import places
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
 from tui.widgets.field import Field
@@ -472,3 +474,44 @@ async def test_a_screen_that_grows_shows_a_conversation_beside_the_list(studio: 
         await pilot.resize_terminal(120, 36)
         await settled(pilot)
         assert app.screen.shown is not None
+
+
+@pytest.mark.parametrize("size", SIZES[:2])
+async def test_where_one_was_is_kept_for_each_conversation_and_for_the_next_start(
+    studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", *"gjjjjj", "escape")
+        assert "by title" in await press(pilot, "s", "s")
+        await press(pilot, "G", "enter")
+        await press(pilot, *"gjj", "escape", "g", "enter")
+        transcript = app.screen.query_one(Transcript)
+        assert transcript.total == 60 and transcript.cursor == 5, "back in the first one"
+        await press(pilot, "G", "escape", "G")
+        await press(pilot, "enter")
+        assert transcript.total == 24 and transcript.cursor == 2
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        assert "by title" in text(app)
+        transcript = app.screen.query_one(Transcript)
+        if size == SIZES[0]:
+            await press(pilot, "enter")
+        assert transcript.total == 24 and transcript.cursor == 2
+        await press(pilot, "escape", "g", "enter")
+        assert transcript.total == 60 and transcript.cursor == 59, "at its end, whatever came since"
+
+
+async def test_what_was_remembered_and_is_gone_or_broken_costs_nothing(studio: Path) -> None:
+    places.save(studio, places.Places(1, "by colour", {1: 10_000, 99: 1}))
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert app.screen.query_one(Transcript).cursor == 59
+        assert "newest first" in text(app)
+    kept = config.folder("state") / "places.json"
+    assert kept.stat().st_mode & 0o77 == 0
+    kept.write_bytes(b"\xff{")
+    assert places.load(studio) == places.Places()

@@ -27,9 +27,9 @@ class ConversationList(LineList):
         self.titles: Counter[str] = Counter()
         self.figures = 0
 
-    def list(self, conversations: Sequence[ConversationRow]) -> None:
-        """Show these, with the bar where it was."""
-        current = self.current
+    def list(self, conversations: Sequence[ConversationRow], on: ConversationRow | None = None) -> None:
+        """Show these, with the bar on one of them, or where it was."""
+        current = on or self.current
         self.conversations = conversations
         self.titles = Counter(row.title.casefold() for row in conversations)
         self.figures = len(number(max((row.messages for row in conversations), default=0))) + 1
@@ -49,13 +49,12 @@ class ConversationList(LineList):
         room = width - 3 - self.figures - 10
         aside = f" ({len(row.people)})" if row.kind == "group" else ""
         aside += " left out" if row.left_out else f" {len(row.without)} out" if row.without else ""
+        aside += f" · {fit(safe_line(row.section), 12).rstrip()}" if row.section not in ("", "inbox") else ""
         title = fit(safe_line(row.title) or "(no title)", max(8, room - len(aside))).rstrip()
-        # Where it is from, if another one is called the same, and where it lies give way to its name.
-        more = [source_name(row.source)] if self.titles[row.title.casefold()] > 1 else []
-        more += [safe_line(row.section)] if row.section not in ("", "inbox") else []
-        for one in more:
-            if cell_len(title) + cell_len(aside) + cell_len(one) + 3 <= room:
-                aside += f" · {one}"
+        # Where it is from, if another one is called the same, gives way to its name.
+        source = f" · {source_name(row.source)}" if self.titles[row.title.casefold()] > 1 else ""
+        if cell_len(title) + cell_len(aside) + cell_len(source) <= room:
+            aside += source
         left = Content.assemble(
             (" ▸ " if row.id == self.open_id else "   "),
             title,
