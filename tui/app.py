@@ -380,7 +380,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         def leave(code: int) -> None:
             if isinstance(driver, TerminalDriver):
                 driver.leaving = True
-            loop.call_soon_threadsafe(partial(self.exit, return_code=code))
+            with suppress(RuntimeError):  # it has ended already
+                loop.call_soon_threadsafe(partial(self.exit, return_code=code))
 
         terminal.watch(leave, driver.restore_modes if isinstance(driver, TerminalDriver) else lambda: None)
 
