@@ -118,7 +118,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     TITLE = "Understudy"
     CSS = """
     Screen { background: $background; color: $foreground; }
-    ModalScreen { background: $background 60%; align: center middle; }
+    ModalScreen { background: $background 60%; align: center middle; &:ansi { background: transparent; } }
     ModalScreen > #sheet {
         width: 72;
         max-width: 100%;
@@ -126,6 +126,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         max-height: 100%;
         background: $panel;
         padding: 1 2;
+        &:ansi { scrollbar-color: $rule; scrollbar-background: $background; }
     }
     ModalScreen.-narrow > #sheet { width: 100%; }
     Toast { background: $panel; border: none; padding: 0 1; }

@@ -515,3 +515,18 @@ async def test_what_was_remembered_and_is_gone_or_broken_costs_nothing(studio: P
     assert kept.stat().st_mode & 0o77 == 0
     kept.write_bytes(b"\xff{")
     assert places.load(studio) == places.Places()
+
+
+async def test_y_copies_what_was_selected_without_what_nobody_wrote(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = (await press(pilot, "enter", "g")).splitlines()
+        first = next(y for y, line in enumerate(shown) if "Slow and steady, that's" in line)
+        place = app.screen.query_one(Transcript).region
+        start = shown[first].index("steady,") - place.x
+        await pilot.mouse_down(Transcript, offset=(start, first - place.y))
+        await pilot.hover(Transcript, offset=(start + 8, first + 1 - place.y))
+        await pilot.mouse_up(Transcript, offset=(start + 8, first + 1 - place.y))
+        assert "Sent to the terminal's clipboard." in await press(pilot, "y")
+        assert app.clipboard == "steady, that's my motto.\nA balanced approac"

@@ -49,12 +49,15 @@ class ConversationList(LineList):
         room = width - 3 - self.figures - 10
         aside = f" ({len(row.people)})" if row.kind == "group" else ""
         aside += " left out" if row.left_out else f" {len(row.without)} out" if row.without else ""
-        aside += f" · {fit(safe_line(row.section), 12).rstrip()}" if row.section not in ("", "inbox") else ""
         title = fit(safe_line(row.title) or "(no title)", max(8, room - len(aside))).rstrip()
-        # Where it is from, if another one is called the same, gives way to its name.
-        source = f" · {source_name(row.source)}" if self.titles[row.title.casefold()] > 1 else ""
-        if cell_len(title) + cell_len(aside) + cell_len(source) <= room:
-            aside += source
+        # Where it is from, if another one is called the same, and where it lies give way to its name.
+        section = safe_line(row.section) if row.section not in ("", "inbox") else ""
+        when = short_date(row.last)
+        for one in (source_name(row.source) if self.titles[row.title.casefold()] > 1 else "", section):
+            if one and cell_len(title) + cell_len(aside) + cell_len(one) + 3 <= room:
+                aside += f" · {one}"
+            elif one == section and section not in ("", "encrypted"):
+                when = fit(section, 8).rstrip()  # what was put aside is told rather than its last day
         left = Content.assemble(
             (" ▸ " if row.id == self.open_id else "   "),
             title,
@@ -62,7 +65,7 @@ class ConversationList(LineList):
         )
         end = Content.assemble(
             right(number(row.messages), self.figures),
-            (right(short_date(row.last), 9), "$muted"),
+            (right(when, 9), "$muted"),
             " ",
         )
         return left.pad_right(max(0, width - end.cell_length - left.cell_length)) + end
