@@ -59,6 +59,7 @@ from rich.console import RenderableType
 from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App, ScreenStackError
+from textual.filter import Monochrome
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -74,7 +75,7 @@ from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
 from tui.screens.small import Small, too_small
 from tui.status import Status
-from tui.themes import DARK, FALLBACK, LIGHT, NAMES, textual_name
+from tui.themes import DARK, FALLBACK, LIGHT, NAMES, NoColour, textual_name
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -167,7 +168,9 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme_name: str = self.settings.theme
-        self.theme = textual_name(self.theme_name)
+        self.theme = textual_name("ansi" if self.no_color else self.theme_name)
+        if self.no_color:
+            self._filters = [NoColour(), *(one for one in self._filters if not isinstance(one, Monochrome))]
         if self.slow:
             self.status.publish("line", "ssh" if os.environ.get("SSH_CONNECTION") else "slow line")
         for pane in PANES:
@@ -305,6 +308,9 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             self.push_screen(Palette(self.screen))
 
     def action_next_theme(self) -> None:
+        if self.no_color:
+            self._say("NO_COLOR is set:", "there are no colours to choose from.")
+            return
         self.theme_name = NAMES[(NAMES.index(self.theme_name) + 1) % len(NAMES)]
         self.theme = textual_name(self.theme_name)
         config.remember_theme(self.theme_name, self.loaded)

@@ -97,7 +97,9 @@ class Shown:
                         turn, pen = _turn(pen, look)
                         sent.append(turn)
                     if at > behind and _DISPUTED.search(text):
-                        behind = next((after for after in range(at, end) if " " < new[after][0] < "\x7f"), end)
+                        behind = next(
+                            (after for after in range(at, end) if " " < new[after][0] < "\x7f"), end
+                        )
                         sent.append(f"\x1b[{behind - at}X")  # where it counts less nothing old is seen
                     elif at == behind:
                         sent.append(f"\x1b[{x + at + 1}G")  # and what follows stands where it should
