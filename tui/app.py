@@ -143,7 +143,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
 
     def __init__(self, studio_path: Path, demo: bool = False, loaded: config.Loaded | None = None) -> None:
         super().__init__(driver_class=TerminalDriver)
-        self.studio_path = studio_path
+        self.studio_path, self.demo = studio_path, demo
         self.loaded = loaded or config.Loaded()
         self.settings = self.loaded.settings
         self.boxes, self.slow = self.settings.boxes, terminal.slow(self.settings)

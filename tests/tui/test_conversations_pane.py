@@ -504,6 +504,14 @@ async def test_where_one_was_is_kept_for_each_conversation_and_for_the_next_star
         assert transcript.total == 60 and transcript.cursor == 59, "at its end, whatever came since"
 
 
+async def test_of_a_demo_nothing_is_kept(studio: Path) -> None:
+    app = UnderstudyApp(studio, demo=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g")
+    assert places.load(studio) == places.Places()
+
+
 async def test_what_was_remembered_and_is_gone_or_broken_costs_nothing(studio: Path) -> None:
     places.save(studio, places.Places(1, "by colour", {1: 10_000, 99: 1}))
     app = UnderstudyApp(studio)

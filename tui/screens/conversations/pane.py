@@ -372,6 +372,7 @@ class ConversationsPane(Pane):
     def _forgotten(self, gone: bool | None) -> None:
         if gone:
             self.narrowed, self.shown, self._before = {}, None, None
+            self.places = places.Places()  # a number that is free again may be given to another
             self._end_search()
 
     # Search
@@ -456,7 +457,7 @@ class ConversationsPane(Pane):
         self.watch(self.query_one(Transcript), "place", self._show_place, init=False)
 
     def on_unmount(self) -> None:
-        if self.places is not None:
+        if self.places is not None and not self.studio_app.demo:
             self.places.order = self.order
             places.save(self.studio_app.studio_path, self.places)
 
