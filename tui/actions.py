@@ -72,7 +72,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("page-up", "pageup,ctrl+u", "page(-1)", "one page up", shown="PgUp"),
         Action("top", "home,g", "top", "first message", shown="g"),
         Action("end", "end,G", "end", "last message", shown="G"),
-        Action("copy", "y", "copy", "copy the message under the bar", "copy"),
+        Action("copy", "y", "copy", "copy what is selected, or the message under the bar", "copy"),
     ),
     "field": (
         Action("left", "left", "cursor_left", "left", shown="←"),

@@ -60,6 +60,7 @@ from rich.console import RenderableType
 from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App, ScreenStackError
+from textual.filter import Monochrome
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -69,12 +70,13 @@ from tui import keymap, terminal
 from tui.actions import bindings
 from tui.driver import TerminalDriver
 from tui.frames import Frame, Shown
+from tui.keyboard import InOrder, Typed
 from tui.pane import Pane
 from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
 from tui.screens.small import Small, too_small
 from tui.status import Status
-from tui.themes import DARK, FALLBACK, LIGHT, NAMES, textual_name
+from tui.themes import DARK, FALLBACK, LIGHT, NAMES, NoColour, textual_name
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -119,7 +121,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     TITLE = "Understudy"
     CSS = """
     Screen { background: $background; color: $foreground; }
-    ModalScreen { background: $background 60%; align: center middle; }
+    ModalScreen { background: $background 60%; align: center middle; &:ansi { background: transparent; } }
     ModalScreen > #sheet {
         width: 72;
         max-width: 100%;
@@ -127,6 +129,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         max-height: 100%;
         background: $panel;
         padding: 1 2;
+        &:ansi { scrollbar-color: $rule; scrollbar-background: $background; }
     }
     ModalScreen.-narrow > #sheet { width: 100%; }
     Toast { background: $panel; border: none; padding: 0 1; }
@@ -142,7 +145,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
 
     def __init__(self, studio_path: Path, demo: bool = False, loaded: config.Loaded | None = None) -> None:
         super().__init__(driver_class=TerminalDriver)
-        self.studio_path = studio_path
+        self.studio_path, self.demo = studio_path, demo
         self.loaded = loaded or config.Loaded()
         self.settings = self.loaded.settings
         self.boxes, self.slow = self.settings.boxes, terminal.slow(self.settings)
@@ -164,11 +167,13 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._interrupted = 0.0
         self._last_words = ""
         self._shown, self._painted_size = Shown(), Size(0, 0)
-        self._early: list[events.Key | events.Paste] = []
+        self._typed = InOrder(self, self._take, self._takes_keys)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme_name: str = self.settings.theme
-        self.theme = textual_name(self.theme_name)
+        self.theme = textual_name("ansi" if self.no_color else self.theme_name)
+        if self.no_color:
+            self._filters = [NoColour(), *(one for one in self._filters if not isinstance(one, Monochrome))]
         if self.slow:
             self.status.publish("line", "ssh" if os.environ.get("SSH_CONNECTION") else "slow line")
         for pane in PANES:
@@ -251,26 +256,15 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
-        if event.is_forwarded or not isinstance(event, (events.Key, events.Paste)):
-            await super().on_event(event)
-        elif self._early or not self._takes_keys():
-            if not self._early:
-                self.call_later(self._take_early)
-            self._early.append(event)
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            await self._typed.add(event)
         else:
-            await self._take(event)
+            await super().on_event(event)
 
     def _takes_keys(self) -> bool:
         return not self._screen_stacks[self.current_mode] or self.screen.is_mounted
 
-    async def _take_early(self) -> None:
-        """What was typed or pasted while a sheet was being opened, in its order."""
-        while self._early and self._takes_keys():
-            await self._take(self._early.pop(0))
-        if self._early:
-            self.call_later(self._take_early)
-
-    async def _take(self, event: events.Key | events.Paste) -> None:
+    async def _take(self, event: Typed) -> None:
         if isinstance(event, events.Key):
             if isinstance(self.screen, Pane):
                 self.screen.quiet()
@@ -324,6 +318,9 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             self.push_screen(Palette(self.screen))
 
     def action_next_theme(self) -> None:
+        if self.no_color:
+            self._say("NO_COLOR is set:", "there are no colours to choose from.")
+            return
         self.theme_name = NAMES[(NAMES.index(self.theme_name) + 1) % len(NAMES)]
         self.theme = textual_name(self.theme_name)
         config.remember_theme(self.theme_name, self.loaded)
@@ -400,7 +397,8 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         def leave(code: int) -> None:
             if isinstance(driver, TerminalDriver):
                 driver.leaving = True
-            loop.call_soon_threadsafe(partial(self.exit, return_code=code))
+            with suppress(RuntimeError):  # it has ended already
+                loop.call_soon_threadsafe(partial(self.exit, return_code=code))
 
         terminal.watch(leave, driver.restore_modes if isinstance(driver, TerminalDriver) else lambda: None)
 

@@ -7,13 +7,17 @@ and on a SIGCONT that followed no SIGTSTP it starts a second reader of the keybo
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import termios
 import time
+from codecs import getincrementaldecoder
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from textual.drivers.linux_driver import LinuxDriver
+
+from tui.keyboard import Parser
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -47,6 +51,21 @@ class TerminalDriver(LinuxDriver):
         except OSError:
             width, height = 0, 0
         return (width, height) if width and height else super()._get_terminal_size()
+
+    def run_input_thread(self) -> None:
+        """As in LinuxDriver, but with our parser, and noise on the line is no reason to end."""
+        selector = selectors.SelectSelector()
+        selector.register(self.fileno, selectors.EVENT_READ)
+        parser, decoder = Parser(), getincrementaldecoder("utf-8")("replace")
+        try:
+            while not self.exit_event.is_set():
+                if selector.select(0.1) and (text := decoder.decode(os.read(self.fileno, 4096))):
+                    for message in parser.feed(text):
+                        self.process_message(message)
+                for message in parser.tick():
+                    self.process_message(message)
+        finally:
+            selector.close()
 
     # While it is away nothing may touch the terminal: even to ask would stop it anew.
 

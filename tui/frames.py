@@ -28,6 +28,10 @@ _STEERING = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb
 """What no cell may hold. safe_text has seen to it; this is the last door, whatever was forgotten."""
 
 
+_DISPUTED = re.compile("[\U0001f000-\U0010ffff]|.[^\u0300-\u036f]", re.DOTALL)
+"""Cells for which terminals count different columns: emoji, and all that is put together but Latin marks."""
+
+
 class Look(NamedTuple):
     """attributes: Rich's bits. fg, bg: parameters of SGR; fg is empty where no ink is seen."""
 
@@ -73,9 +77,9 @@ class Shown:
             if old == new:
                 continue
             doubt = self._doubt.get(y, len(row))
-            behind = max(doubt, x)
-            if behind < x + len(new) and old[behind - x :] != new[behind - x :]:
-                row[behind:] = [None] * (len(row) - behind)
+            unsure = max(doubt, x)
+            if unsure < x + len(new) and old[unsure - x :] != new[unsure - x :]:
+                row[unsure:] = [None] * (len(row) - unsure)
                 old = row[x : x + len(new)]
                 if doubt >= x:
                     del self._doubt[y]
@@ -87,10 +91,18 @@ class Shown:
                         sent.append(f"\x1b[{x + start - place[1]}C")
                 else:
                     sent.append(f"\x1b[{y + 1};{x + start + 1}H")
-                for text, look in new[start:end]:
+                behind = -1
+                for at, (text, look) in enumerate(new[start:end], start):
                     if look is not pen:
                         turn, pen = _turn(pen, look)
                         sent.append(turn)
+                    if at > behind and _DISPUTED.search(text):
+                        behind = next(
+                            (after for after in range(at, end) if " " < new[after][0] < "\x7f"), end
+                        )
+                        sent.append(f"\x1b[{behind - at}X")  # where it counts less nothing old is seen
+                    elif at == behind:
+                        sent.append(f"\x1b[{x + at + 1}G")  # and what follows stands where it should
                     sent.append(text)
                 place = (y, x + end)
                 if end > certain:

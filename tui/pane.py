@@ -172,6 +172,6 @@ class Pane(Screen[bool], inherit_bindings=False):
 
     def _focus_within(self, selector: str) -> None:
         for widget in self.query(f"{selector}, {selector} *"):
-            if widget.can_focus and not widget.has_class("field"):
+            if widget.can_focus and widget.display and not widget.has_class("field"):
                 self.set_focus(widget)
                 return

@@ -8,7 +8,12 @@ back to the user's colours.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.theme import Theme
 
 DARK = Theme(
@@ -96,3 +101,21 @@ FALLBACK = {
     "hit": "ansi_cyan",
 }
 """Our names where the theme does not define them: the terminal's own palette."""
+
+
+class NoColour(LineFilter):
+    """As NO_COLOR asks: no colour at all. What is secondary in the terminal's own palette is dim instead."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [Segment(text, _bare(style) if style else None, control) for text, style, control in segments]
+
+
+_SECONDARY = 8
+"""Bright black, which is grey."""
+
+
+@lru_cache(1024)
+def _bare(style: Style) -> Style:
+    bare = style.without_color
+    secondary = style.color is not None and style.color.number == _SECONDARY
+    return bare + Style(dim=True) if secondary else bare

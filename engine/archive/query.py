@@ -69,9 +69,9 @@ def parse(text: str, now: datetime) -> Query:
             if day is None:
                 problems.append(f'"{value}" names no day: write 2023-08-27 or "Aug 2023".')
             elif operator == "before":
-                until = day[0]
+                until = day[0] if until is None else min(until, day[0])
             else:
-                since = day[0]
+                since = day[0] if since is None else max(since, day[0])
         elif operator == "from":
             sender = value
         elif operator == "in":

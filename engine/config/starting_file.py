@@ -53,7 +53,9 @@ def help_text() -> str:
     lines = ["options of the file:"]
     for option in options():
         name = f"[{option.name}]" if option.free else option.name
-        lines += [f"  {name:<12}{line}" if at == 0 else f"{'':<14}{line}" for at, line in _told(option)]
+        first, *others = _told(option)
+        lines += [f"  {name:<11} {first}"] if len(name) < 12 else [f"  {name}", f"{'':<14}{first}"]
+        lines += [f"{'':<14}{line}" for line in others]
     return "\n".join(lines)
 
 
@@ -78,8 +80,8 @@ def _comment(said: str) -> str:
     return "\n".join(f"# {line}" for line in wrap(said, _WIDTH))
 
 
-def _told(option: Any) -> list[tuple[int, str]]:
+def _told(option: Any) -> list[str]:
     lines = wrap(option.sentence, _WIDTH - 14)
     if not option.free:
         lines.append(f"{option.takes}; default {written(option.default)}; {option.variable}")
-    return list(enumerate(lines))
+    return lines

@@ -7,11 +7,13 @@ import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
 
+from engine import config
 from engine.archive import open_studio, people, reading
 from engine.archive.rows import ConversationRow
 from engine.conversation import Attachment, AttachmentKind, Conversation, Edit, Kind, Message, Sender
 from tui.app import UnderstudyApp
 from tui.safe_text import safe_line
+from tui.screens.conversations import places
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
 from tui.widgets.field import Field
@@ -190,6 +192,31 @@ async def test_the_first_next_is_the_hit_under_the_eye(studio: Path) -> None:
         assert app.screen.has_class("-detail") and found.cursor == 0
         await press(pilot, "n")
         assert found.cursor == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_from_a_hit_in_its_place_esc_leads_back_to_the_hits(
+    long_studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"speed", "enter")
+        found = app.screen.query_one(HitList)
+        await press(pilot, "n", *"nnn", *(() if size == SIZES[0] else ("enter",)))
+        at = found.cursor
+        shown = await press(pilot, "escape")
+        assert app.focused is found and found.cursor == at > 0
+        region = found.region
+        drawn = [line[region.x : region.right].rstrip() for line in shown.splitlines()]
+        first = found.scroll_offset.y
+        expected = [
+            found.rows_of(line // 2, region.width)[line % 2].plain.rstrip()
+            for line in range(first, first + region.height)
+        ]
+        assert drawn[region.y : region.bottom] == expected
+        await press(pilot, "j")
+        assert found.cursor == at + 1
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -447,3 +474,67 @@ async def test_a_screen_that_grows_shows_a_conversation_beside_the_list(studio: 
         await pilot.resize_terminal(120, 36)
         await settled(pilot)
         assert app.screen.shown is not None
+
+
+@pytest.mark.parametrize("size", SIZES[:2])
+async def test_where_one_was_is_kept_for_each_conversation_and_for_the_next_start(
+    studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", *"gjjjjj", "escape")
+        assert "by title" in await press(pilot, "s", "s")
+        await press(pilot, "G", "enter")
+        await press(pilot, *"gjj", "escape", "g", "enter")
+        transcript = app.screen.query_one(Transcript)
+        assert transcript.total == 60 and transcript.cursor == 5, "back in the first one"
+        await press(pilot, "G", "escape", "G")
+        await press(pilot, "enter")
+        assert transcript.total == 24 and transcript.cursor == 2
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        assert "by title" in text(app)
+        transcript = app.screen.query_one(Transcript)
+        if size == SIZES[0]:
+            await press(pilot, "enter")
+        assert transcript.total == 24 and transcript.cursor == 2
+        await press(pilot, "escape", "g", "enter")
+        assert transcript.total == 60 and transcript.cursor == 59, "at its end, whatever came since"
+
+
+async def test_of_a_demo_nothing_is_kept(studio: Path) -> None:
+    app = UnderstudyApp(studio, demo=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g")
+    assert places.load(studio) == places.Places()
+
+
+async def test_what_was_remembered_and_is_gone_or_broken_costs_nothing(studio: Path) -> None:
+    places.save(studio, places.Places(1, "by colour", {1: 10_000, 99: 1}))
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert app.screen.query_one(Transcript).cursor == 59
+        assert "newest first" in text(app)
+    kept = config.folder("state") / "places.json"
+    assert kept.stat().st_mode & 0o77 == 0
+    kept.write_bytes(b"\xff{")
+    assert places.load(studio) == places.Places()
+
+
+async def test_y_copies_what_was_selected_without_what_nobody_wrote(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = (await press(pilot, "enter", "g")).splitlines()
+        first = next(y for y, line in enumerate(shown) if "Slow and steady, that's" in line)
+        place = app.screen.query_one(Transcript).region
+        start = shown[first].index("steady,") - place.x
+        await pilot.mouse_down(Transcript, offset=(start, first - place.y))
+        await pilot.hover(Transcript, offset=(start + 8, first + 1 - place.y))
+        await pilot.mouse_up(Transcript, offset=(start + 8, first + 1 - place.y))
+        assert "Sent to the terminal's clipboard." in await press(pilot, "y")
+        assert app.clipboard == "steady, that's my motto.\nA balanced approac"

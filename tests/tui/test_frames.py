@@ -134,7 +134,23 @@ def test_behind_a_sign_that_terminals_count_differently_all_is_sent_again() -> N
 
     send("ab ❤\ufe0f cd", "xy")
     assert send("aB ❤\ufe0f cd", "xy") == "\x1b[1;2HB", "what stands before it is certain"
-    assert send("aB ❤\ufe0f ce", "xy") == "\x1b[1;4H❤\ufe0f ce\x1b[1;9Hxy"
+    assert send("aB ❤\ufe0f ce", "xy") == "\x1b[1;4H\x1b[3X❤\ufe0f \x1b[7Gce\x1b[1;9Hxy"
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_what_follows_such_a_sign_stands_where_it_should_whatever_is_counted(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    counted = pyte.screens.wcwidth
+    monkeypatch.setattr(pyte.screens, "wcwidth", lambda sign: counted(sign) if sign < "\u0300" else columns)
+    screen = pyte.Screen(40, 2)
+    shown = Shown()
+    for text in ("old text all over the whole of the line", "Zoë 👩\u200d👩\u200d👧 नमस्ते राम     75  4"):
+        strip = Strip([Segment(text)]).adjust_cell_length(40)
+        pyte.Stream(screen).feed(shown.send(LayoutUpdate([[strip]], Region(0, 0, 40, 1)), console()))
+    row, end = screen.buffer[0], Strip([Segment(text)]).cell_length
+    assert "".join(row[x].data for x in range(end - 5, 40)).rstrip() == "75  4"
+    assert not set("oldtxavrwhinf") & {row[x].data for x in range(4, end - 5)}
 
 
 def test_what_such_a_sign_may_have_moved_is_sent_again_when_it_goes() -> None:

@@ -101,12 +101,26 @@ WALKS: dict[str, tuple[tuple[int, int], Steps]] = {
             ("chat", ("enter", "escape")),
         ),
     ),
-    "light": (WIDE, (("conversations", ()), ("chunks", ("3",)))),
-    "ansi": (WIDE, (("conversations", ()), ("training", ("4",)))),
-    "no-colour": (WIDE, (("conversations", ()), ("chunks", ("3",)))),
+    "light": (WIDE, (("conversations", ()), ("senders", ("2",)), ("chunks", ("3",)))),
+    "ansi": (
+        WIDE,
+        (
+            ("conversations", ()),
+            ("help", ("question_mark",)),
+            ("senders", ("escape", "2")),
+            ("training", ("4",)),
+        ),
+    ),
+    "no-colour": (WIDE, (("conversations", ()), ("senders", ("2",)), ("chunks", ("3",)))),
     "no-boxes": (
         NARROW,
-        (("conversations", ()), ("transcript", ("enter",)), ("", ("escape", "4")), ("training", ("enter",))),
+        (
+            ("conversations", ()),
+            ("transcript", ("enter",)),
+            ("senders", ("escape", "2")),
+            ("", ("4",)),
+            ("training", ("enter",)),
+        ),
     ),
 }
 

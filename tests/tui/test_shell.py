@@ -11,6 +11,7 @@ from textual import events
 from tui.actions import ACTIONS, bindings, find
 from tui.app import UnderstudyApp
 from tui.pane import Pane
+from tui.screens.palette import Palette
 from tui.screens.small import Small
 from tui.themes import NAMES
 from tui.widgets.ask import Ask
@@ -116,7 +117,16 @@ async def test_help_lists_the_keys_of_what_has_the_focus(studio: Path) -> None:
         assert "open the row under the bar" in shown
         assert "copy the message" not in shown
         await press(pilot, "escape", "enter")
-        assert "copy the message under the bar" in await press(pilot, "question_mark")
+        assert "or the message under the bar" in await press(pilot, "question_mark")
+
+
+async def test_a_help_that_is_too_long_for_its_line_goes_on_under_itself(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 50)) as pilot:
+        await settled(pilot)
+        lines = (await press(pilot, "2", "question_mark")).splitlines()
+        first = next(at for at, line in enumerate(lines) if "this is me: the exports" in line)
+        assert lines[first + 1].index("mine") >= lines[first].index("this is me")
 
 
 async def test_the_palette_finds_an_action_by_name_and_does_it(studio: Path) -> None:
@@ -124,11 +134,22 @@ async def test_the_palette_finds_an_action_by_name_and_does_it(studio: Path) -> 
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         shown = await press(pilot, "ctrl+p", *"copy")
-        assert "copy the message under the bar" in shown, "actions of other parts of the pane are listed too"
+        assert "or the message under the bar" in shown, "actions of other parts of the pane are listed too"
         shown = await press(pilot, "ctrl+u", *"senders")
         assert "go to Senders" in shown
         await press(pilot, "enter")
         assert isinstance(app.screen, Pane) and app.screen.DIGIT == 2
+
+
+@pytest.mark.parametrize("digit", "12345")
+async def test_the_palette_has_every_action_that_can_be_done(studio: Path, digit: str) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, digit)
+        can = {one.binding.id for one in app.screen.active_bindings.values() if one.enabled}
+        found = {f"{item.group}.{item.action.name}" for item in Palette(app.screen).items}
+        assert can <= found, can - found
 
 
 async def test_help_lists_what_does_not_apply_now_too(studio: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 from textual.app import ComposeResult
@@ -16,6 +17,9 @@ from tui.keymap import key_name, moved
 from tui.plain import plain
 from tui.widgets.cells import fit
 from tui.widgets.sheet import Sheet
+
+WIDTH, AROUND = 72, 5
+"""Cells of a sheet, and those of them that are its margin and its scroll bar."""
 
 
 class Help(ModalScreen[None], Sheet[None], inherit_bindings=False):
@@ -32,12 +36,16 @@ class Help(ModalScreen[None], Sheet[None], inherit_bindings=False):
         with VerticalScroll(id="sheet"):
             yield Static(self._keys())
 
+    def on_resize(self) -> None:
+        self.query_one(Static).update(self._keys())
+
     def action_close(self) -> None:
         self.dismiss()
 
     def _keys(self) -> Content:
         lines: list[Content] = []
         before = ""
+        column, room = 24 if plain(self) else 14, min(WIDTH, self.app.size.width) - AROUND
         others, spelled = moved(self), plain(self)
         active = {one.binding.id for one in self.about.active_bindings.values()}
         seen: set[str] = set()
@@ -55,9 +63,7 @@ class Help(ModalScreen[None], Sheet[None], inherit_bindings=False):
                 names = [key_name(key, spelled) for key in action.keys.split(",")]
                 keys = action.shown if action.shown and not spelled else "  ".join(names)
                 styles = ("", "$muted") if id in active else ("$faint", "$faint")
-                lines.append(
-                    Content.assemble(
-                        (fit(keys, 24 if spelled else 14), styles[0]), (f" {action.help}", styles[1])
-                    )
-                )
+                for line in wrap(action.help, max(1, room - column - 1)):
+                    lines.append(Content.assemble((fit(keys, column), styles[0]), (f" {line}", styles[1])))
+                    keys = ""
         return Content("\n").join(lines)

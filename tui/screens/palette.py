@@ -21,7 +21,8 @@ from tui.widgets.line_list import LineList
 from tui.widgets.sheet import Sheet
 
 MOVING = ("list", "transcript", "field")
-"""Groups of which only the labelled rows are listed: nobody looks for `down` by name."""
+"""Groups whose rows without a label come last, and only those of the focused part: nobody looks for `down`
+by name."""
 
 
 class Item(NamedTuple):
@@ -102,7 +103,7 @@ class _Items(LineList):
 
 
 def _items(about: Screen[Any]) -> list[Item]:
-    items: list[Item] = []
+    items, last = list[Item](), list[Item]()
     seen: set[str | None] = set()
     focused = about.focused
     parts = [part for part in [focused, *about.focus_chain, about] if part is not None]
@@ -112,13 +113,14 @@ def _items(about: Screen[Any]) -> list[Item]:
                 for binding in bound:
                     action = key_action(binding.id, moved(about))
                     group = (binding.id or "").partition(".")[0]
-                    if action is None or binding.id in seen or (group in MOVING and not action.label):
+                    moves = action is not None and group in MOVING and not action.label
+                    if action is None or binding.id in seen or (moves and node is not focused):
                         continue
                     if not node.check_action(*_call(action.does)):
                         continue
                     seen.add(binding.id)
-                    items.append(Item(action, node, group))
-    return items
+                    (last if moves else items).append(Item(action, node, group))
+    return items + last
 
 
 def _call(does: str) -> tuple[str, tuple[object, ...]]:

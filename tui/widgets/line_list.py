@@ -136,6 +136,8 @@ class LineList(BarLines, inherit_bindings=False):
         self.refresh_lines(index * self.row_height, self.row_height)
 
     def _reveal(self) -> None:
+        if not self.size.height:
+            return  # hidden: Textual would keep lines from before it scrolled; see on_resize
         first = self.scroll_offset.y // self.row_height
         if first <= self.cursor < first + self._in_view:
             return

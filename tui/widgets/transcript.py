@@ -6,6 +6,7 @@ around that place, and the line at the top stays where it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,6 +34,9 @@ the id of a message that is held, from which the way may be shorter than from th
 WINDOW = 300
 NEAR = 60
 MARK = "▐"
+
+_GUTTER = re.compile("^[▌│·] ?| +$", re.MULTILINE)
+"""What of a drawn line nobody wrote."""
 
 
 class Transcript(BarLines, inherit_bindings=False):
@@ -150,7 +154,10 @@ class Transcript(BarLines, inherit_bindings=False):
         self.move_to(self.total - 1)
 
     def action_copy(self) -> None:
-        if self.message is not None and self.message.text:
+        """What is selected, else the message under the bar."""
+        if selected := self.screen.get_selected_text():
+            self.app.copy(selected)  # type: ignore[attr-defined]
+        elif self.message is not None and self.message.text:
             self.app.copy(self.message.text)  # type: ignore[attr-defined]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -306,7 +313,8 @@ class Transcript(BarLines, inherit_bindings=False):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         lines = [line.draw(self.rows[line.message], False, self._width, None) for line in self._lines]
-        return selection.extract("\n".join(line.plain for line in lines)), "\n"
+        selected = selection.extract("\n".join(line.plain for line in lines))
+        return _GUTTER.sub("", selected), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

@@ -39,6 +39,8 @@ def test_operators() -> None:
     assert parse("FROM:Hare", NOW).sender == "Hare"
     assert parse("from: after:", NOW) == Query(), "not written to its end yet"
     assert not parse(" ", NOW) and parse("before:2023", NOW) and parse("x", NOW)
+    days = parse("after:2023 before:2023-09 after:2023-08 before:2024", NOW)
+    assert days == parse("after:2023-08 before:2023-09", NOW), "of several days the narrowest"
     problem = parse("before:soon gate", NOW)
     assert problem.until is None and "soon" in problem.problems[0] and problem.terms == (Term("gate"),)
     assert parse("http://example.org a:b", NOW).terms[1] == Term("a:b")

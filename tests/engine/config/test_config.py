@@ -225,7 +225,8 @@ def test_the_command_writes_shows_and_documents(tmp_path: Path) -> None:
     assert rows["mouse"]["source"].startswith("the file, line ")
     shown = run("config", "--help", home=tmp_path).stdout
     for option in config.options():
-        assert option.name in shown and option.sentence in " ".join(shown.split())
+        assert {option.name, f"[{option.name}]"} & set(shown.split()), "a word of its own"
+        assert option.sentence in " ".join(shown.split())
         assert option.name in rows
 
 

@@ -27,9 +27,9 @@ class ConversationList(LineList):
         self.titles: Counter[str] = Counter()
         self.figures = 0
 
-    def list(self, conversations: Sequence[ConversationRow]) -> None:
-        """Show these, with the bar where it was."""
-        current = self.current
+    def list(self, conversations: Sequence[ConversationRow], on: ConversationRow | None = None) -> None:
+        """Show these, with the bar on one of them, or where it was."""
+        current = on or self.current
         self.conversations = conversations
         self.titles = Counter(row.title.casefold() for row in conversations)
         self.figures = len(number(max((row.messages for row in conversations), default=0))) + 1
@@ -51,11 +51,13 @@ class ConversationList(LineList):
         aside += " left out" if row.left_out else f" {len(row.without)} out" if row.without else ""
         title = fit(safe_line(row.title) or "(no title)", max(8, room - len(aside))).rstrip()
         # Where it is from, if another one is called the same, and where it lies give way to its name.
-        more = [source_name(row.source)] if self.titles[row.title.casefold()] > 1 else []
-        more += [safe_line(row.section)] if row.section not in ("", "inbox") else []
-        for one in more:
-            if cell_len(title) + cell_len(aside) + cell_len(one) + 3 <= room:
+        section = safe_line(row.section) if row.section not in ("", "inbox") else ""
+        when = short_date(row.last)
+        for one in (source_name(row.source) if self.titles[row.title.casefold()] > 1 else "", section):
+            if one and cell_len(title) + cell_len(aside) + cell_len(one) + 3 <= room:
                 aside += f" · {one}"
+            elif one == section and section not in ("", "encrypted"):
+                when = fit(section, 8).rstrip()  # what was put aside is told rather than its last day
         left = Content.assemble(
             (" ▸ " if row.id == self.open_id else "   "),
             title,
@@ -63,7 +65,7 @@ class ConversationList(LineList):
         )
         end = Content.assemble(
             right(number(row.messages), self.figures),
-            (right(short_date(row.last), 9), "$muted"),
+            (right(when, 9), "$muted"),
             " ",
         )
         return left.pad_right(max(0, width - end.cell_length - left.cell_length)) + end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from engine.errors import StudioError
 from tui.actions import bindings
 from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
-from tui.screens.conversations import asking
+from tui.screens.conversations import asking, places
 from tui.screens.conversations.details import Details, details
 from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
@@ -92,6 +94,8 @@ class ConversationsPane(Pane):
         self._edition = -1
         self._before: tuple[ConversationRow, int] | None = None
         self._seen: int | None = None
+        self.places: places.Places | None = None
+        self._last_read: int | None = None
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
@@ -131,6 +135,10 @@ class ConversationsPane(Pane):
 
     async def _load(self, edition: int) -> None:
         studio = await self.studio_app.studio()
+        if self.places is None:
+            self.places = places.load(self.studio_app.studio_path)
+            self._last_read = self.places.conversation
+            self.order = self.places.order if self.places.order in ORDERS else ORDERS[0]
         from engine.archive import people, reading
 
         rows = await reading.conversations(studio)
@@ -143,6 +151,15 @@ class ConversationsPane(Pane):
 
         row = await reading.conversation(studio, conversation)
         self.post_message(self.Show(row, await reading.position(studio, message), found))
+
+    async def _go_back_to(self, row: ConversationRow, message: int) -> None:
+        studio = await self.studio_app.studio()
+        from engine.archive import reading
+
+        at = None
+        with suppress(StudioError):  # it was forgotten since
+            at = await reading.position(studio, message)
+        self.post_message(self.Show(row, at))
 
     async def _go_to_day(self, row: ConversationRow, time: int) -> None:
         studio = await self.studio_app.studio()
@@ -355,6 +372,7 @@ class ConversationsPane(Pane):
     def _forgotten(self, gone: bool | None) -> None:
         if gone:
             self.narrowed, self.shown, self._before = {}, None, None
+            self.places = places.Places()  # a number that is free again may be given to another
             self._end_search()
 
     # Search
@@ -419,8 +437,16 @@ class ConversationsPane(Pane):
         if row is None:
             return
         if self.shown is None or row.id != self.shown.id:
-            self.on_conversations_pane_show(self.Show(row))
+            self._read_on(row)
         self.open_detail()
+
+    def _read_on(self, row: ConversationRow) -> None:
+        """Open a conversation where it was left."""
+        message = self.places.messages.get(row.id) if self.places else None
+        if message is None:
+            self.on_conversations_pane_show(self.Show(row))
+        else:
+            self.work("show", self._go_back_to, row, message)
 
     @on(LineList.Opened, "#hits")
     def _open_hit(self) -> None:
@@ -429,6 +455,11 @@ class ConversationsPane(Pane):
 
     def on_mount(self) -> None:
         self.watch(self.query_one(Transcript), "place", self._show_place, init=False)
+
+    def on_unmount(self) -> None:
+        if self.places is not None and not self.studio_app.demo:
+            self.places.order = self.order
+            places.save(self.studio_app.studio_path, self.places)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._fill)
@@ -441,6 +472,14 @@ class ConversationsPane(Pane):
     def _show_place(self, place: tuple[int, int]) -> None:
         index, total = place
         message = self.query_one(Transcript).message
+        if (
+            message
+            and self.shown
+            and self.places
+            and not self.searching
+            and message.conversation == self.shown.id
+        ):
+            self.places.leave(self.shown.id, message.id if index + 1 < total else None)
         when = f"   {day(message.time)}" if message else ""
         text = f"{number(index + 1)} of {number(total)}{when}"
         self.query_one("#place", Static).update(Content(text), layout=False)
@@ -483,9 +522,11 @@ class ConversationsPane(Pane):
             rows.sort(key=lambda row: -row.messages)
         elif self.order == ORDERS[2]:
             rows.sort(key=lambda row: row.title.casefold())
-        self.query_one(ConversationList).list(rows)
+        first = next((row for row in rows if row.id == self._last_read and not self._open_first), None)
+        self._last_read = None
+        self.query_one(ConversationList).list(rows, first)
         if self.shown is None and rows and (self._open_first or not self.has_class("-narrow")):
-            self.on_conversations_pane_show(self.Show(rows[0]))
+            self._read_on(first or rows[0])
         back = keyed("{pane.back}", self)
         narrowed = f"{fit(safe_line(words(self.narrowed)), 21).rstrip()} · {back} shows everything"
         if not self.narrowed:

@@ -1,0 +1,133 @@
+"""What is typed, read and taken in its order, however the line bunches it.
+
+Textual hands each key to what has the focus when the key arrives. Over a slow line many arrive at once:
+of `/`, a word and enter every letter would be a command of the list, for the first key has not moved the
+focus yet. And a key right behind `esc` comes as the same bytes as that key with alt held down.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from time import monotonic
+from typing import Any
+
+from textual import events
+from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
+from textual.app import App
+from textual.dom import DOMNode
+from textual.keys import Keys
+from textual.message import Message
+
+ESC = "\x1b"
+
+PATIENCE = 1.0
+"""Seconds that a key may take before the next one goes on without it."""
+
+_ANSWER = re.compile(r"\x1b\[[?>=][\d;]*[a-zA-Z]|\x1b\][^\x07]*\x07")
+"""What a terminal answers to a question that is not ours: of whoever had it before, over a slow line."""
+
+_STRING = tuple(f"{ESC}{opener}" for opener in "]PX^_")
+"""How a longer answer begins."""
+
+Typed = events.Key | events.Paste
+
+
+class Parser(XTermParser):
+    """Keys behind an escape keep it, in front of their character; answers to others are no keys."""
+
+    _sequence = ""
+    _dropped = 0
+    _pasted: str | None = None
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """As in XTermParser, which takes what follows an escape in a paste for keys."""
+        while data:
+            if self._pasted is None:
+                typed, begins, data = data.partition(BRACKETED_PASTE_START)
+                if typed:
+                    yield from super().feed(typed)
+                self._pasted = "" if begins else None
+            else:
+                self._pasted, ends, data = (self._pasted + data).partition(BRACKETED_PASTE_END)
+                if ends:
+                    yield events.Paste(self._pasted.replace("\0", ""))
+                    self._pasted = None
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        if len(sequence) > 1:
+            self._sequence, self._dropped = sequence, 0
+            if _ANSWER.fullmatch(sequence):
+                return [events.Key(Keys.Ignore, sequence)]
+        elif sequence == ESC and not alt:
+            # Given up because another escape came: Textual would make it a `^`.
+            if self._sequence.startswith(_STRING):
+                self._dropped = len(self._sequence)
+            elif not self._sequence.startswith(f"{ESC}["):
+                return [events.Key("esc", ESC)]
+        if len(sequence) == 1 and self._dropped:
+            self._dropped -= 1
+            return ()
+        keys = list(super()._sequence_to_key_events(sequence))
+        if alt or (len(sequence) == 2 and sequence[0] == ESC and keys):
+            return [events.Key(_named(key.key), ESC + sequence[-1]) for key in keys]
+        return keys
+
+
+def _named(key: str) -> str:
+    """A key with alt held down. What has a modifier already is a name of its own."""
+    return key if "+" in key else f"alt+{f'shift+{key.lower()}' if key.isupper() else key}"
+
+
+def apart(key: events.Key) -> list[events.Key]:
+    """The escape, and the key behind it. Any other key is itself."""
+    typed = key.character or ""
+    if typed[:1] != ESC or key.key == "escape":
+        return [key]
+    behind = XTermParser()._sequence_to_key_events(typed[1:]) if typed[1:] else ()
+    return [events.Key("escape", ESC), *behind]
+
+
+class InOrder:
+    """Hands on what is typed, each when the one before has done what it does.
+
+    take: gives a key or a paste to what has the focus. ready: whether there is something that can take it.
+    """
+
+    def __init__(
+        self, app: App[Any], take: Callable[[Typed], Awaitable[None]], ready: Callable[[], bool]
+    ) -> None:
+        self._app, self._take, self._ready = app, take, ready
+        self._waiting: deque[Typed] = deque()
+        self._number = 0
+        self._until = 0.0
+
+    async def add(self, typed: Typed) -> None:
+        self._waiting.append(typed)
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        while self._waiting and monotonic() >= self._until:
+            if not self._ready():
+                self._app.call_later(self._go_on)
+                return
+            typed = self._waiting.popleft()
+            if isinstance(typed, events.Key) and typed.key not in self._app.screen.active_bindings:
+                typed, *behind = apart(typed)
+                self._waiting.extendleft(reversed(behind))
+            self._number += 1
+            self._until = monotonic() + PATIENCE
+            # From what has the focus up to the app; and what it says then goes there once more.
+            way = list((self._app.focused or self._app.screen).ancestors_with_self)
+            await self._take(typed)
+            await self._follow(self._number, iter(way * 2))
+
+    async def _follow(self, number: int, way: Iterator[DOMNode]) -> None:
+        """Go behind a key from queue to queue; whoever is gone takes nothing any more."""
+        for node in way:
+            if node.call_later(self._follow, number, way):
+                return
+        if number == self._number:
+            self._until = 0.0
+            await self._go_on()
