@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM
 
 from engine.bases import read_json
 from engine.errors import StudioError
 from engine.local.generation import weights
 from engine.local.generation.backend import Continuation, Room
 from engine.local.generation.sampling import Logits
+from engine.local.trainers import four_bits
 from engine.local.trainers.memory import free_memory
 
 # What a prompt and a chat's cache take beside the weights, as a share of these; and in any case.
@@ -31,7 +32,7 @@ class TorchBackend:
 
     def __init__(self, quantised: bool) -> None:
         self._device = _device()
-        self._quantised = quantised and self._device == "cuda"
+        self._quantised = quantised and four_bits.able(self._device)
         self._base: Any = None
         self._peft: Any = None
         self._names: dict[Path, str] = {}
@@ -57,9 +58,8 @@ class TorchBackend:
         if self._device == "cuda":
             settings["device_map"] = {"": 0}  # straight to where it shall be
         if self._quantised:
-            settings["quantization_config"] = BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
-            )
+            settings["dtype"] = torch.bfloat16 if self._device == "cuda" else torch.float32
+            settings |= four_bits.options(0 if self._device == "cuda" else "cpu", settings["dtype"])
         try:
             model = AutoModelForCausalLM.from_pretrained(str(base), local_files_only=True, **settings)
         except (ImportError, ValueError, KeyError) as error:
