@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from engine.errors import StudioError
+from engine.local.trainers import SettingError
 
 # Where bitsandbytes computes; on a CPU slowly.
 _DEVICES = frozenset({"cuda", "cpu"})
@@ -20,13 +20,16 @@ def able(device: str) -> bool:
 
 
 def settled(asked: str, device: str) -> bool:
-    """What "auto", "4bit" or "none" comes to. Raises StudioError where 4 bits are asked for in vain."""
+    """What "auto", "4bit" or "none" comes to. Raises SettingError where 4 bits are asked for in vain."""
     if asked == "4bit" and device not in _DEVICES:
-        raise StudioError(
-            f"bitsandbytes brings no base model to 4 bits on {device}.", "Set quantise to none, or leave it out."
+        raise SettingError(
+            "quantise",
+            f"bitsandbytes brings no base model to 4 bits on {device}.",
+            "Set quantise to none, or leave it out.",
         )
     if asked == "4bit" and not able(device):
-        raise StudioError(
+        raise SettingError(
+            "quantise",
             "A base model in 4 bits needs bitsandbytes, which is not installed here.",
             "Install it with `pip install bitsandbytes`, or leave quantise out.",
         )
@@ -34,7 +37,10 @@ def settled(asked: str, device: str) -> bool:
 
 
 def options(device: str | int, dtype: Any) -> dict[str, Any]:
-    """What `from_pretrained` takes for it. device: "cpu" or a card's number. dtype: torch's, to compute in."""
+    """What `from_pretrained` takes for it.
+
+    device: "cpu" or a card's number. dtype: torch's, to compute in.
+    """
     from transformers import BitsAndBytesConfig
 
     return {

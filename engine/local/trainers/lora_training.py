@@ -69,7 +69,7 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     )
     world = int(os.environ.get("WORLD_SIZE", "1"))
     batch = -(-int(settings.batch_size) // world)
-    way = memory.way(need, _free(device), batch, ready.longest)
+    way = memory.way(need, _least(_free(device), device, world), batch, ready.longest)
     note(
         Note(
             f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
@@ -180,6 +180,18 @@ def _free(device: str) -> float:
     if device == "cuda":
         return float(torch.cuda.mem_get_info(_local())[0])
     return memory.free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _least(free: float, device: str, world: int) -> float:
+    """The least that any of the processes has: all must take their batches alike, or they wait for ever."""
+    if world == 1:
+        return free
+    import accelerate
+
+    at = accelerate.PartialState(cpu=device == "cpu", **({"backend": "gloo"} if device == "cpu" else {}))
+    least = torch.tensor(free, dtype=torch.float64, device=at.device)
+    torch.distributed.all_reduce(least, op=torch.distributed.ReduceOp.MIN)
+    return float(least)
 
 
 def _local() -> int:

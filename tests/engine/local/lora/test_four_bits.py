@@ -12,8 +12,7 @@ import seasons
 from local_server import Server, finished, messages
 from lora_in_process import adapter, run
 
-from engine.errors import StudioError
-from engine.local.trainers import Step, four_bits
+from engine.local.trainers import LoraSettings, SettingError, Settings, Step, four_bits, trainer_for
 
 from .test_export import export, likelihoods
 from .test_jobs import accuracy, figures, folder
@@ -155,13 +154,14 @@ def test_an_adapter_of_4_bits_is_kept_in_32(tiny: Path, tmp_path: Path) -> None:
     assert kinds == {"torch.float32"}
 
 
-def test_without_bitsandbytes_4_bits_are_refused(tiny: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_without_bitsandbytes_4_bits_are_refused(tiny: Path, monkeypatch: Any) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "bitsandbytes" else found(name)
     )
-    with pytest.raises(StudioError, match=r"4 bits needs bitsandbytes.*pip install bitsandbytes"):
-        run(tiny, tmp_path / "a", 20, quantise="4bit")
+    with pytest.raises(SettingError, match=r"4 bits needs bitsandbytes.*pip install bitsandbytes") as refused:
+        trainer_for(str(tiny), Settings(lora=LoraSettings(quantise="4bit")))
+    assert refused.value.setting == "quantise"
     assert not four_bits.settled("auto", "cuda")
 
 
@@ -169,7 +169,7 @@ def test_on_what_device_4_bits_are_taken(monkeypatch: Any) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
     assert four_bits.settled("auto", "cuda") and not four_bits.settled("auto", "cpu")
     assert four_bits.settled("4bit", "cpu") and not four_bits.settled("none", "cuda")
-    with pytest.raises(StudioError, match="4 bits on mps"):
+    with pytest.raises(SettingError, match="4 bits on mps"):
         four_bits.settled("4bit", "mps")
 
 

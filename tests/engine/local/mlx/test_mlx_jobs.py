@@ -259,8 +259,10 @@ def test_a_base_that_is_not_here_is_refused_offline(client: Any) -> None:
     assert "HF_HUB_OFFLINE forbids to download it" in refused(client, "nobody/such-a-model")
 
 
-def test_a_training_that_cannot_work_fails_with_a_sentence(client: Any, base: Path) -> None:
-    job = finished(client, start(client, base, target_modules=["q_proj", "wheel"]).id)
-    assert job.status == "failed"
-    assert "no target module 'wheel'" in job.error.message
-    assert not metrics(client, job.id)
+def test_modules_that_do_not_exist_are_refused(client: Any, base: Path) -> None:
+    assert "no target module 'wheel'" in refused(client, base, target_modules=["q_proj", "wheel"])
+
+
+def test_what_mlx_cannot_follow_is_refused(client: Any, base: Path) -> None:
+    assert "does not quantise it" in refused(client, base, quantise="4bit")
+    assert "modules_to_save cannot be used" in refused(client, base, modules_to_save=["embed_tokens"])
