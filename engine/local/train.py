@@ -95,8 +95,8 @@ def _train(folder: Path, stop: threading.Event) -> Result:
     if trainer is None:
         raise StudioError(f"The base model '{job.model}' is not installed here any more.")
     out = private(folder.parent.parent / "models" / job.hash)
-    training = list(examples.read(folder / "training.jsonl"))
-    validation = list(examples.read(folder / "validation.jsonl")) if job.validation_file else []
+    training = examples.read(folder / "training.jsonl")
+    validation = examples.read(folder / "validation.jsonl") if job.validation_file else []
     plan = disk.read_record(folder / "plan.json", Settings)
     resume = plan is not None
     if plan is None:
