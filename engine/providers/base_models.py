@@ -16,7 +16,7 @@ import msgspec
 from engine import bases
 from engine.errors import StudioError
 from engine.hardware import Machine, machine
-from engine.lora_memory import Shape, shape_of, training_memory
+from engine.lora_memory import Shape, mlx_need, need, shape_of
 
 USUAL_TOKENS = 512
 """Length of the examples that a list's figures are for."""
@@ -51,11 +51,15 @@ class Base(msgspec.Struct, frozen=True):
     measured: str = ""
 
     def memory(self, tokens: int = USUAL_TOKENS) -> int | None:
-        """Bytes that its training takes; tokens: of one batch."""
+        """Bytes that its training takes at least; tokens: of the longest example."""
         if self.shape is None:
             return None
-        four_bits = self.machine.kind == "cuda" and _installed("bitsandbytes")
-        return training_memory(self.shape, self.machine, tokens, four_bits=four_bits)
+        if self.machine.kind == "apple":
+            takes = mlx_need(self.shape, tokens, stored=2 * self.shape.parameters)
+        else:
+            four_bits = self.machine.kind == "cuda" and _installed("bitsandbytes")
+            takes = need(self.shape, self.machine.kind, four_bits=four_bits)
+        return int(takes.bytes(1, tokens, again=True))
 
 
 class _Measured(msgspec.Struct, frozen=True):

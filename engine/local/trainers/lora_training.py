@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -23,7 +23,6 @@ from engine.local.trainers import (
     labels,
     memory,
     prepared,
-    weights,
 )
 from engine.local.trainers.lora import Data, Run, Said, read
 from engine.local.trainers.lora_state import Tell, journal, keep_best, last_saved, resumed
@@ -41,8 +40,7 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     settings, path = run.settings, Path(run.path)
     lora = settings.lora
     config = bases.read_json(path / "config.json")
-    all_tensors = weights.tensors(path)
-    adapted = weights.adapted(all_tensors, lora)
+    found = memory.sizes(path, lora)
     ready = prepared.prepare(path, data.training, data.validation, lora.max_length)
     training, validation, tokenizer = ready.training, ready.validation, ready.tokenizer
     if tokenizer.pad_token is None:
@@ -55,24 +53,14 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
 
     device = _device()
     quantised = "quantization_config" not in config and four_bits.settled(lora.quantise, device)
-    width = DTYPES[device].itemsize
-    embedding = sum(tensor.size for name, tensor in all_tensors.items() if "embed" in name)
-    need = memory.need(
-        config,
-        sum(tensor.size for tensor in all_tensors.values()),
-        embedding,
-        sum(lora.rank * sum(tensor.shape) for tensor in adapted),
-        weights.trained_whole(all_tensors, lora),
-        device=device,
-        width=width,
-        quantised=quantised,
-    )
+    need = memory.need(found.shape, device, trained=found.trained, four_bits=quantised)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     batch = -(-int(settings.batch_size) // world)
-    way = memory.way(need, _least(_free(device), device, world), batch, ready.longest)
+    where: Literal["GPU memory", "memory"] = "GPU memory" if device == "cuda" else "memory"
+    way = memory.way(need, _least(_free(device), device, world), batch, ready.longest, where)
     note(
         Note(
-            f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
+            f"Training {found.trained:,} parameters beside the {found.shape.parameters:,} of {run.base} "
             f"on {_where(device, world)}{', in 4 bits' if quantised else ''}: "
             f"about {way.bytes / 1e9:.1f} GB of memory"
         )
@@ -172,7 +160,7 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
 def _silent(_: Said) -> None: ...
 
 
-def _device() -> str:
+def _device() -> Literal["cpu", "cuda"]:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

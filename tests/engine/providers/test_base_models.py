@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 from tortoise_dataset import tortoise
 
 from engine import bases
 from engine.errors import StudioError
 from engine.hardware import Machine, machine
-from engine.lora_memory import Shape, shape_of, training_memory
+from engine.lora_memory import Shape, mlx_need, need, shape_of
 from engine.providers import TrainSettings, base_models, plan, provider
 from engine.providers.base_models import Base, base_model, check, listed, suits
 
@@ -69,15 +71,20 @@ def test_the_list_is_by_size_and_every_row_is_whole(home: Path) -> None:
 
 def test_memory_grows_with_all_that_takes_it() -> None:
     small, large = Shape(10**8, 12, 512, 1536, 8_000), Shape(10**9, 24, 2048, 8192, 8_000)
-    cpu, card = Machine("cpu", 16 * GB), Machine("cuda", 16 * GB)
+
+    def least(shape: Shape, kind: Literal["cpu", "cuda"], tokens: int, four_bits: bool = False) -> float:
+        return need(shape, kind, four_bits=four_bits).bytes(1, tokens, again=True)
+
+    assert least(small, "cpu", 512) < least(small, "cpu", 1024) < least(large, "cpu", 1024)
+    assert least(large, "cuda", 512, four_bits=True) < least(large, "cuda", 512) < least(large, "cpu", 512)
+    assert least(small, "cpu", 1) > 4 * small.parameters
+    # A table of its own for the last layer stays in 16 bits too.
+    untied = msgspec.structs.replace(large, words=2 * 8_000 * 2048)
+    assert least(untied, "cuda", 512, four_bits=True) > least(large, "cuda", 512, four_bits=True)
+    apart = mlx_need(small, 512, stored=2 * small.parameters)
     assert (
-        training_memory(small, cpu, 512)
-        < training_memory(small, cpu, 1024)
-        < training_memory(large, cpu, 1024)
+        apart.bytes(1, 512, again=True) < apart.bytes(1, 512, again=False) < apart.bytes(2, 512, again=False)
     )
-    assert training_memory(large, card, 512, four_bits=True) < training_memory(large, card, 512)
-    assert training_memory(large, card, 512) < training_memory(large, cpu, 512)
-    assert training_memory(small, cpu, 1) > 4 * small.parameters
 
 
 def test_a_downloaded_model_is_measured_where_it_lies(home: Path) -> None:

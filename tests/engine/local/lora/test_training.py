@@ -90,8 +90,8 @@ def test_a_small_memory_is_met_with_smaller_passes(
     seen = []
     way = memory.way
 
-    def narrow(need: Any, free: float, batch: int, length: int) -> Any:
-        seen.append(way(need, need.bytes(2, length, True), batch, length))
+    def narrow(need: Any, free: float, batch: int, length: int, where: Any) -> Any:
+        seen.append(way(need, need.bytes(2, length, True), batch, length, where))
         return seen[-1]
 
     monkeypatch.setattr(memory, "way", narrow)
