@@ -63,12 +63,14 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class _Measured(msgspec.Struct, frozen=True):
-    """A row of measured.jsonl, which the local provider writes. at: seconds since 1970."""
+    """A row of measured.jsonl, which the local provider writes. at: seconds since 1970. trainer: the library
+    it was made with, "lora" or "mlx"."""
 
     model: str
     examples: float
     seconds: float
     at: int
+    trainer: str
 
 
 def is_open_model(model: str) -> bool:
@@ -110,7 +112,7 @@ def base_model(model: str, local_folder: Path) -> Base:
         download=None if folder or not known else known.download,
         folder=folder,
         needs=_needs(machine()),
-        measured=_took(model, local_folder),
+        measured=_took(model, _trainer(machine()), local_folder),
     )
 
 
@@ -162,8 +164,13 @@ def _installed(library: str) -> bool:
     return importlib.util.find_spec(library) is not None
 
 
-def _took(model: str, local_folder: Path) -> str:
-    """In words, what 1,000 examples of the newest job took."""
+def _trainer(here: Machine) -> str:
+    """The library that trains here where nobody asks for another."""
+    return "mlx" if here.kind == "apple" and _installed("mlx_lm") else "lora"
+
+
+def _took(model: str, trainer: str, local_folder: Path) -> str:
+    """In words, what 1,000 examples of the newest job of that library took."""
     newest = None
     try:
         lines = (local_folder / "measured.jsonl").read_bytes().splitlines()
@@ -174,7 +181,7 @@ def _took(model: str, local_folder: Path) -> str:
             row = msgspec.json.decode(line, type=_Measured)
         except msgspec.DecodeError:
             continue  # half a line of a crash
-        if row.model == model and row.examples > 0:
+        if (row.model, row.trainer) == (model, trainer) and row.examples > 0:
             newest = row
     if newest is None:
         return ""

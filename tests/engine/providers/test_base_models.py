@@ -114,9 +114,10 @@ def test_what_must_be_downloaded_is_said_with_its_place_and_size(
 def test_time_is_said_where_it_was_measured_and_nowhere_else(home: Path) -> None:
     assert words(base_model(SMALL, home))["time"] == "not measured here yet"
     rows = [
-        {"model": SMALL, "examples": 100.0, "seconds": 1.0, "at": 1_700_000_000},
-        {"model": SMALL, "examples": 500.0, "seconds": 300.0, "at": 1_700_000_000},
-        {"model": "another/one", "examples": 10.0, "seconds": 900.0, "at": 1_700_000_000},
+        {"model": SMALL, "examples": 100.0, "seconds": 1.0, "at": 1_700_000_000, "trainer": "lora"},
+        {"model": SMALL, "examples": 500.0, "seconds": 300.0, "at": 1_700_000_000, "trainer": "lora"},
+        {"model": SMALL, "examples": 500.0, "seconds": 9.0, "at": 1_700_000_000, "trainer": "mlx"},
+        {"model": "another/one", "examples": 10.0, "seconds": 900.0, "at": 1_700_000_000, "trainer": "lora"},
     ]
     (home / "measured.jsonl").write_text("\n".join(map(json.dumps, rows)) + '\n{"model": "half')
     assert words(base_model(SMALL, home))["time"].startswith("1,000 examples took 10 min here (2023-11-1")

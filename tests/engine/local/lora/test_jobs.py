@@ -247,8 +247,10 @@ def test_killed_again_and_again_a_job_ends_as_if_nothing_had_been(
     job = finished(client, job.id, 120)
     assert job.status == "succeeded", job.error
     assert gone()
-    steps = {each["step"]: each["train_loss"] for each in figures(client, job.id) if "valid_loss" not in each}
-    assert sorted(steps) == list(range(1, 145))
+    told = [("valid_loss" in each, each["step"]) for each in figures(client, job.id)]
+    assert [step for valid, step in told if not valid] == list(range(1, 145)), "each is told once"
+    assert [step for valid, step in told if valid] == [72, 144]
+    assert sum("Checkpoint created" in said for said in messages(client, job.id)) == 2
 
     kept = run(
         tiny, tmp_path / "undisturbed", 320, seed=7, n_epochs=2, batch_size=4, rank=4, learning_rate=0.001

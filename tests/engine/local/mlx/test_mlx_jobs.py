@@ -225,8 +225,7 @@ def test_a_training_paused_and_then_killed_ends_with_the_very_same_model(
     done = finished(client, other.id)
     assert done.status == "succeeded", done.error
     assert any("was killed (SIGKILL), resuming" in message for message in messages(client, done.id))
-    assert steps().count(61) == 2, "resumed where an epoch was saved last"
-    assert sorted(set(steps())) == list(range(1, STEPS + 1))
+    assert steps() == list(range(1, STEPS + 1)), "what is made again is said once"
     assert same(weights(server, done), weights(server, job))
     assert not (folder / "state.safetensors").exists()
 
