@@ -6,6 +6,7 @@ import importlib.util
 import os
 import time
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -116,12 +117,13 @@ def base_model(model: str, local_folder: Path) -> Base:
     )
 
 
-def listed(local_folder: Path) -> list[Base]:
-    """The models to choose from: those of base_models.toml by size, then what else lies on this disk.
+def listed(local_folder: Path, used: Iterable[str] = ()) -> list[Base]:
+    """The models to choose from: those of base_models.toml by size, then what else lies on this disk, then
+    what was trained on before.
 
-    Reads the disk: call it in a worker.
+    used: ids; what they name may be gone. Reads the disk: call it in a worker.
     """
-    ids = [*_known(), *(model for model in bases.on_disk() if model not in _known())]
+    ids = dict.fromkeys([*_known(), *bases.on_disk(), *(model for model in used if bases.named(model))])
     return [base_model(model, local_folder) for model in ids]
 
 

@@ -69,6 +69,16 @@ def test_the_list_is_by_size_and_every_row_is_whole(home: Path) -> None:
         assert 2 * row.shape.parameters <= row.download * 1.01 <= 2.1 * (row.shape.parameters + words)
 
 
+def test_what_is_on_this_disk_or_was_trained_on_is_offered_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    cached(home, "someone/here")
+    ids = [base.id for base in listed(home, ["someone/once", SMALL, "someone/here", "/gone/folder"])]
+    assert ids[-2:] == ["someone/here", "someone/once"]
+    assert len(ids) == len(set(ids)) and "/gone/folder" not in ids
+
+
 def test_memory_grows_with_all_that_takes_it() -> None:
     small, large = Shape(10**8, 12, 512, 1536, 8_000), Shape(10**9, 24, 2048, 8192, 8_000)
 
