@@ -31,7 +31,8 @@ from engine.bases import read_json, weight_files
 RANK = 16
 TRAINED = 16
 LIBRARIES = {"cpu": 8e8, "cuda": 9e8}
-_QUANTISED = 0.56
+QUANTISED = 0.56
+"""Bytes of a base's parameter in 4 bits, with its scales."""
 _AT_WORK = 1.35
 _NOT_HANDED_BACK = 0.3
 _TILE = (4096, 32_768)
@@ -75,7 +76,7 @@ def need(
     """With transformers and peft. trained: parameters; by default those of an adapter of rank 16."""
     wide = 4 if kind == "cpu" else 2
     words = shape.words or shape.vocabulary * shape.hidden
-    base = (shape.parameters - words) * _QUANTISED + words * wide if four_bits else shape.parameters * wide
+    base = (shape.parameters - words) * QUANTISED + words * wide if four_bits else shape.parameters * wide
     layer = (30 * shape.hidden + 7 * shape.inner) * (4 if kind == "cpu" else 3)
     inputs = layer * _NOT_HANDED_BACK if kind == "cpu" else shape.hidden * wide
     return Need(

@@ -18,13 +18,12 @@ from engine.local.generation.backend import Continuation, Room
 from engine.local.generation.sampling import Logits
 from engine.local.trainers import four_bits
 from engine.local.trainers.memory import free_memory
+from engine.lora_memory import QUANTISED
 
 # What a prompt and a chat's cache take beside the weights, as a share of these; and in any case.
 _BESIDE = 0.15
 _ALWAYS = 200_000_000
-# Bytes a parameter. In 4 bits with their scales, and the embeddings not at all.
 _FLOAT32 = 4
-_FOUR_BITS = 0.7
 
 
 class TorchBackend:
@@ -43,7 +42,8 @@ class TorchBackend:
     def room(self, base: Path) -> Room:
         size = weights.size(base)
         if self._quantised:
-            loaded = int(size.parameters * _FOUR_BITS)
+            wide = 2 if self._device == "cuda" else _FLOAT32
+            loaded = int((size.parameters - size.words) * QUANTISED) + size.words * wide
         elif self._whole_floats(base):
             loaded = size.parameters * _FLOAT32
         else:

@@ -13,7 +13,6 @@ from engine.lora_memory import Need, Shape
 from engine.lora_memory import need as need
 
 _GB = 1_000_000_000
-_WORDS = frozenset({"lm_head", "output", "wte", "wpe"})
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -40,11 +39,6 @@ def sizes(base: Path, lora: LoraSettings) -> Sizes:
     text: dict[str, Any] = config.get("text_config") or config
     found = weights.tensors(base)
     hidden = int(text.get("hidden_size") or text.get("n_embd") or 1024)
-    words = sum(
-        tensor.size
-        for name, tensor in found.items()
-        if "embed" in name or not _WORDS.isdisjoint(name.split("."))
-    )
     adapter = sum(lora.rank * sum(tensor.shape) for tensor in weights.adapted(found, lora))
     return Sizes(
         Shape(
@@ -53,7 +47,7 @@ def sizes(base: Path, lora: LoraSettings) -> Sizes:
             hidden=hidden,
             inner=int(text.get("intermediate_size") or text.get("n_inner") or 4 * hidden),
             vocabulary=int(text.get("vocab_size") or 150_000),
-            words=words,
+            words=weights.words(found),
         ),
         adapter + weights.trained_whole(found, lora),
     )

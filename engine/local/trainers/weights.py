@@ -43,6 +43,15 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     return found
 
 
+def words(all_tensors: dict[str, Tensor]) -> int:
+    """Parameters of the word vectors and the output layer, which stay as they are in a base in 4 bits."""
+    return sum(
+        tensor.size
+        for name, tensor in all_tensors.items()
+        if "embed" in name or not _HEADS.isdisjoint(name.split("."))
+    )
+
+
 def check(folder: Path, lora: LoraSettings) -> None:
     """Raise SettingError where what the settings name is not in the model."""
     found = tensors(folder)

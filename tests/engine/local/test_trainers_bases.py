@@ -31,6 +31,7 @@ def model(folder: Path, *, template: bool = True) -> Path:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("UNDERSTUDY_LOCAL_MODELS", raising=False)
     monkeypatch.setattr(bases, "_LIBRARIES", {"lora": ("json",)})
     return tmp_path / "hub"
 
