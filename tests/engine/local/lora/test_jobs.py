@@ -13,6 +13,7 @@ import lora_extra
 import msgspec
 import pytest
 import seasons
+import small_hub
 from local_server import Server, finished, messages, trainer_pid, wait_for
 from lora_in_process import run
 
@@ -258,6 +259,43 @@ def test_killed_again_and_again_a_job_ends_as_if_nothing_had_been(
     assert (out / "adapter_model.safetensors").read_bytes() == (
         kept / "adapter_model.safetensors"
     ).read_bytes()
+
+
+def test_a_model_of_the_hub_is_trained_by_its_id_paused_resumed_and_cancelled(
+    start_server: Callable[..., Server], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with small_hub.serving("owl/small-talk", tiny) as endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        server = start_server()
+        client = server.client()
+        file = client.files.create(file=("t.jsonl", seasons.file(320)), purpose="fine-tune")
+        asked = {"n_epochs": 20, "batch_size": 4}
+        job = client.fine_tuning.jobs.create(
+            model="owl/small-talk",
+            training_file=file.id,
+            method={"type": "supervised", "supervised": {"hyperparameters": asked}},
+        )
+        at_step(client, job.id, 5)
+        assert any(
+            said.startswith("Downloaded the model owl/small-talk: ") for said in messages(client, job.id)
+        )
+        assert "owl/small-talk" in [model.id for model in client.models.list().data]
+        out = folder(server, job)
+
+        def gone() -> bool:
+            return not lora_extra.processes(out)
+
+        assert client.fine_tuning.jobs.pause(job.id).status == "paused"
+        wait_for(gone)
+        made = [each["step"] for each in figures(client, job.id)][-1]
+        client.fine_tuning.jobs.resume(job.id)
+        at_step(client, job.id, made + 2)
+        assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+        wait_for(gone)
+        steps = [each["step"] for each in figures(client, job.id) if "valid_loss" not in each]
+        assert steps == list(range(1, steps[-1] + 1))
 
 
 def test_a_launcher_starts_two_processes_and_none_stays_behind(
