@@ -256,7 +256,12 @@ def parser() -> argparse.ArgumentParser:
     provider_options(command)
 
     command = add("chat", "talking", "chat", "talk to a model; the reply streams to standard output")
-    command.add_argument("model", nargs="?", metavar="MODEL", help="default: the newest fine-tuned one")
+    command.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="its id, or its job's suffix; default: the newest fine-tuned one",
+    )
     provider_options(command)
     command.add_argument("-p", "--prompt", metavar="TEXT", help="one message, one reply")
     command.add_argument("--system", metavar="TEXT", help="default: as in its training")

@@ -21,7 +21,7 @@ from engine.safe_text import harmless
 
 async def chat(args: argparse.Namespace) -> int:
     job = await _job(args)
-    model = args.model or (job.model if job else None)
+    model = job.model if job and args.model in (None, job.suffix) else args.model
     if model is None:
         raise StudioError(
             "There is no fine-tuned model yet.",
@@ -96,14 +96,24 @@ async def _job(args: argparse.Namespace) -> JobRow | None:
     if not path.exists():
         return None
     async with await open_studio(path) as studio:
-        return await _behind(studio, args.model)
+        return await _behind(studio, args.model, args.provider)
 
 
-async def _behind(studio: Studio, model: str | None) -> JobRow | None:
-    for row in await jobs.jobs(studio):
-        if row.model and (model is None or model == row.model or model.startswith(f"{row.model}:")):
+async def _behind(studio: Studio, model: str | None, at: str | None) -> JobRow | None:
+    """model: its id, a checkpoint's, or the suffix that the job was given; None for the newest model. at: the
+    provider that was named: what is a suffix at one may be a whole id at another.
+
+    Raises StudioError where several models have that suffix.
+    """
+    done = [row for row in await jobs.jobs(studio) if row.model]
+    for row in done:
+        if model is None or model == row.model or model.startswith(f"{row.model}:"):
             return row
-    return None
+    named = [row for row in done if row.suffix and row.suffix == model and at in (None, row.provider)]
+    if len(named) > 1:
+        ids = ", ".join(str(row.model) for row in named[:5])
+        raise StudioError(f'{len(named)} models have the suffix "{model}".', f"Name one of them: {ids}.")
+    return named[0] if named else None
 
 
 async def models(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -156,6 +156,16 @@ async def _follow(args: argparse.Namespace, studio: Studio, connection: Connecti
     job = await known.job(studio, key)
     if job.status == "creating":
         say("It is not known yet whether the provider has this job; looking for it.")
+
+    def tell(events: Iterable[EventRow]) -> None:
+        for event in events:
+            if args.json:
+                emit(_event(job, event))
+            else:
+                out(f"{clock(event.time)}  {event.message}")
+
+    if job.status in FINAL:  # nothing new will come of it
+        tell(await known.events(studio, key))
     live = True
     try:
         async for update in follow(studio, connection, key):
@@ -163,11 +173,7 @@ async def _follow(args: argparse.Namespace, studio: Studio, connection: Connecti
             if update.live != live:
                 live = update.live
                 say("The provider answers again." if live else "The provider does not answer; trying again.")
-            for event in update.events:
-                if args.json:
-                    emit(_event(job, event))
-                else:
-                    out(f"{clock(event.time)}  {event.message}")
+            tell(update.events)
     except asyncio.CancelledError:
         say(f"The job goes on by itself. `understudy jobs follow {job.id or job.key}` follows it again.")
         raise

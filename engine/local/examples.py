@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,30 +11,52 @@ from engine.errors import DataError
 from engine.local.trainers import Example
 
 MIN_EXAMPLES = 10
+_TOLD = 5
 ROLES = frozenset({"system", "user", "assistant"})
 
 
-def read(path: Path) -> Iterator[Example]:
-    """Every example of the file, in order. Raises DataError with the first line that is not one."""
+def read(path: Path) -> list[Example]:
+    """Every example of the file, in order. Raises DataError as `count` does."""
+    found: list[Example] = []
+    _look(path, found.append)
+    return found
+
+
+def count(path: Path) -> int:
+    """How many examples the file holds.
+
+    As at OpenAI, one bad line refuses the file: whoever sent it knows no other that would be trained. Raises
+    DataError with how many lines are bad, and the numbers of the first with what is wrong with each.
+    """
+    return _look(path, lambda _: None)
+
+
+def _look(path: Path, keep: Callable[[Example], object]) -> int:
     decoder = msgspec.json.Decoder(Example)
+    good, bad, told = 0, 0, []
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
                 example = decoder.decode(line)
+                problem = _problem(example)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise DataError(f"Line {number} is not a chat example: {error}.") from None
+                problem = f"it is not a chat example ({error})"
             except RecursionError:
-                raise DataError(f"Line {number} is not a chat example: it is nested too deeply.") from None
-            if problem := _problem(example):
-                raise DataError(f"Line {number}: {problem}.")
-            yield example
-
-
-def count(path: Path) -> int:
-    """How many examples the file holds. Raises DataError as `read` does."""
-    return sum(1 for _ in read(path))
+                problem = "it is not a chat example (it is nested too deeply)"
+            if problem is None:
+                good += 1
+                keep(example)
+                continue
+            bad += 1
+            if bad <= _TOLD:
+                told.append(f"line {number:,}: {problem}")
+    if bad:
+        lines = "1 line" if bad == 1 else f"{bad:,} lines"
+        more = f"; and {bad - _TOLD:,} more" if bad > _TOLD else ""
+        raise DataError(f"{lines} of {good + bad:,} cannot be trained on: {'; '.join(told)}{more}.")
+    return good
 
 
 def _problem(example: Example) -> str | None:

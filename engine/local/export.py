@@ -17,7 +17,7 @@ from engine import bases
 from engine.errors import StudioError
 from engine.local import disk
 from engine.local.records import CheckpointRow, Job, checkpoint_model_id
-from engine.local.trainers import Adapter
+from engine.local.trainers import Adapter, four_bits
 
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".gguf", ".pt", ".pth", ".onnx")
 # The ranks that vLLM makes room for.
@@ -126,7 +126,10 @@ def _base_folder(about: Adapter) -> Path:
 def _merge(base: Path, adapter: Path, target: Path, about: Adapter) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
-        (_merge_mlx if about.trainer == "mlx" else _merge_torch)(base, adapter, target)
+        if about.trainer == "mlx":
+            _merge_mlx(base, adapter, target)
+        else:
+            _merge_torch(base, adapter, target, about.quantised)
     except ImportError:
         extra = f"pip install 'understudy[{about.trainer}]'"
         raise StudioError("What merges this model is not installed.", f"{extra}, then try again.") from None
@@ -139,12 +142,22 @@ def _merge(base: Path, adapter: Path, target: Path, about: Adapter) -> None:
             shutil.copyfile(file, target / file.name)
 
 
-def _merge_torch(base: Path, adapter: Path, target: Path) -> None:
+def _merge_torch(base: Path, adapter: Path, target: Path, quantised: bool) -> None:
+    """quantised: trained beside the base in 4 bits, so it is merged with what these 4 bits stand for."""
     import peft
+    import torch
     import transformers
 
+    if quantised and not four_bits.able("cpu"):
+        raise StudioError(
+            "This model was trained beside its base in 4 bits, and merging it needs bitsandbytes.",
+            "Install it with `pip install bitsandbytes`, or export the adapter alone.",
+        )
     transformers.utils.logging.disable_progress_bar()
-    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype="auto", low_cpu_mem_usage=True)
+    options = four_bits.options("cpu", torch.float32) if quantised else {}
+    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype="auto", **options)
+    if quantised:
+        model = model.dequantize()
     merged = peft.PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
     merged.save_pretrained(target)
 

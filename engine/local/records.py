@@ -161,9 +161,13 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """A row of `measured.jsonl`: how long a job took for so many examples, each counted once an epoch."""
+    """A row of `measured.jsonl`: how long a job took for so many examples, each counted once an epoch.
+
+    trainer: "lora" or "mlx".
+    """
 
     model: str
     examples: float
     seconds: float
     at: int
+    trainer: str

@@ -27,7 +27,7 @@ from engine.local.jobs import Jobs
 from engine.local.models import Models, not_found
 from engine.local.queue import Queue
 from engine.local.records import FINAL, Job, StoredFile
-from engine.local.trainers import LoraSettings, Settings, base_models, trainer_for
+from engine.local.trainers import LoraSettings, SettingError, Settings, base_models, trainer_for
 from engine.local.usage import Usage, UsageRoutes
 from engine.local.wire import page, read_body
 
@@ -137,7 +137,9 @@ class JobRoutes:
         asked = await read_body(request, AskedJob)
         settings = asked.settings()
         try:
-            trainer = trainer_for(asked.model, settings)
+            trainer = await run_in_threadpool(trainer_for, asked.model, settings)
+        except SettingError as error:
+            raise ApiError(400, str(error), code="invalid_value", param=f"lora.{error.setting}") from None
         except StudioError as error:
             raise ApiError(400, str(error), code="model_not_available", param="model") from None
         if trainer is None:

@@ -95,8 +95,8 @@ def _train(folder: Path, stop: threading.Event) -> Result:
     if trainer is None:
         raise StudioError(f"The base model '{job.model}' is not installed here any more.")
     out = private(folder.parent.parent / "models" / job.hash)
-    training = list(examples.read(folder / "training.jsonl"))
-    validation = list(examples.read(folder / "validation.jsonl")) if job.validation_file else []
+    training = examples.read(folder / "training.jsonl")
+    validation = examples.read(folder / "validation.jsonl") if job.validation_file else []
     plan = disk.read_record(folder / "plan.json", Settings)
     resume = plan is not None
     if plan is None:
@@ -113,13 +113,16 @@ def _train(folder: Path, stop: threading.Event) -> Result:
     epochs = plan.n_epochs if isinstance(plan.n_epochs, int) else 1
     if "/" in job.model and (seconds := journal.seconds()):
         share, took = seconds
-        made = Measured(job.model, len(training) * epochs * share, took, int(time.time()))
+        made = Measured(job.model, len(training) * epochs * share, took, int(time.time()), plan.lora.trainer)
         disk.append(folder.parent.parent / "measured.jsonl", made)
     return Result("succeeded", trained_tokens=round(_tokens(training) * epochs * journal.done))
 
 
 class _Writer:
-    """Turns what a trainer yields into events and checkpoints. done: the share of all steps made."""
+    """Turns what a trainer yields into events and checkpoints. done: the share of all steps made.
+
+    What a resumed trainer does once more is not said again.
+    """
 
     def __init__(self, job: Job, folder: Path, out: Path) -> None:
         self._job = job
@@ -129,6 +132,11 @@ class _Writer:
         self._last: Step | None = None
         self._at = 0.0
         self.done = 1.0
+        events = disk.Journal(folder / "events.jsonl", Event).read()
+        figures = [event.data for event in events if event.data]
+        self._said = {"valid" if "valid_loss" in data else "train": data["step"] for data in figures}
+        rows = disk.Journal(folder / "checkpoints.jsonl", CheckpointRow).read()
+        self._kept = {row.step: row.id for row in rows}
 
     def seconds(self) -> tuple[float, float] | None:
         """Which share of all steps was made between the first and the last that are known, in which time."""
@@ -151,6 +159,8 @@ class _Writer:
         self._last, self._at = step, now
         self.done = step.step / step.steps
         self._first = self._first or (step.step, now)
+        if step.step <= self._said.get("train", 0):
+            return
         made = step.step - self._first[0]
         left = (step.steps - step.step) * (now - self._first[1]) / made if made else None
         data = {
@@ -166,6 +176,8 @@ class _Writer:
 
     def _validation(self, validation: Validation) -> None:
         step, loss = validation.step, validation.loss
+        if step <= self._said.get("valid", 0):
+            return
         data: dict[str, float | int | None] = {
             "step": step,
             "epoch": validation.epoch,
@@ -184,7 +196,7 @@ class _Writer:
 
     def _checkpoint(self, checkpoint: Checkpoint) -> None:
         row = CheckpointRow(
-            id=disk.new_id("ftckpt_"),
+            id=self._kept.get(checkpoint.step) or disk.new_id("ftckpt_"),
             created_at=int(time.time()),
             step=checkpoint.step,
             folder=str(checkpoint.folder.relative_to(self._out)),
@@ -199,6 +211,8 @@ class _Writer:
             },
         )
         disk.append(self._folder / "checkpoints.jsonl", row)
+        if checkpoint.step in self._kept:
+            return
         model = checkpoint_model_id(self._job, checkpoint.step)
         text = f"Checkpoint created at step {checkpoint.step} with Snapshot ID: {model}"
         self._event(Event(disk.new_id("ftevent-"), int(time.time()), text))

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import time
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 from engine import bases
 from engine.errors import StudioError
 from engine.hardware import Machine, machine
-from engine.lora_memory import Shape, shape_of, training_memory
+from engine.lora_memory import Shape, mlx_need, need, shape_of
 
 USUAL_TOKENS = 512
 """Length of the examples that a list's figures are for."""
@@ -51,20 +52,26 @@ class Base(msgspec.Struct, frozen=True):
     measured: str = ""
 
     def memory(self, tokens: int = USUAL_TOKENS) -> int | None:
-        """Bytes that its training takes; tokens: of one batch."""
+        """Bytes that its training takes at least; tokens: of the longest example."""
         if self.shape is None:
             return None
-        four_bits = self.machine.kind == "cuda" and _installed("bitsandbytes")
-        return training_memory(self.shape, self.machine, tokens, four_bits=four_bits)
+        if self.machine.kind == "apple":
+            takes = mlx_need(self.shape, tokens, stored=2 * self.shape.parameters)
+        else:
+            four_bits = self.machine.kind == "cuda" and _installed("bitsandbytes")
+            takes = need(self.shape, self.machine.kind, four_bits=four_bits)
+        return int(takes.bytes(1, tokens, again=True))
 
 
 class _Measured(msgspec.Struct, frozen=True):
-    """A row of measured.jsonl, which the local provider writes. at: seconds since 1970."""
+    """A row of measured.jsonl, which the local provider writes. at: seconds since 1970. trainer: the library
+    it was made with, "lora" or "mlx"."""
 
     model: str
     examples: float
     seconds: float
     at: int
+    trainer: str
 
 
 def is_open_model(model: str) -> bool:
@@ -106,16 +113,17 @@ def base_model(model: str, local_folder: Path) -> Base:
         download=None if folder or not known else known.download,
         folder=folder,
         needs=_needs(machine()),
-        measured=_took(model, local_folder),
+        measured=_took(model, _trainer(machine()), local_folder),
     )
 
 
-def listed(local_folder: Path) -> list[Base]:
-    """The models to choose from: those of base_models.toml by size, then what else lies on this disk.
+def listed(local_folder: Path, used: Iterable[str] = ()) -> list[Base]:
+    """The models to choose from: those of base_models.toml by size, then what else lies on this disk, then
+    what was trained on before.
 
-    Reads the disk: call it in a worker.
+    used: ids; what they name may be gone. Reads the disk: call it in a worker.
     """
-    ids = [*_known(), *(model for model in bases.on_disk() if model not in _known())]
+    ids = dict.fromkeys([*_known(), *bases.on_disk(), *(model for model in used if bases.named(model))])
     return [base_model(model, local_folder) for model in ids]
 
 
@@ -158,8 +166,13 @@ def _installed(library: str) -> bool:
     return importlib.util.find_spec(library) is not None
 
 
-def _took(model: str, local_folder: Path) -> str:
-    """In words, what 1,000 examples of the newest job took."""
+def _trainer(here: Machine) -> str:
+    """The library that trains here where nobody asks for another."""
+    return "mlx" if here.kind == "apple" and _installed("mlx_lm") else "lora"
+
+
+def _took(model: str, trainer: str, local_folder: Path) -> str:
+    """In words, what 1,000 examples of the newest job of that library took."""
     newest = None
     try:
         lines = (local_folder / "measured.jsonl").read_bytes().splitlines()
@@ -170,7 +183,7 @@ def _took(model: str, local_folder: Path) -> str:
             row = msgspec.json.decode(line, type=_Measured)
         except msgspec.DecodeError:
             continue  # half a line of a crash
-        if row.model == model and row.examples > 0:
+        if (row.model, row.trainer) == (model, trainer) and row.examples > 0:
             newest = row
     if newest is None:
         return ""

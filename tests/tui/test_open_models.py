@@ -51,7 +51,9 @@ async def test_an_open_model_is_chosen_with_all_that_it_needs(
         await press(pilot, "b")
         await until(pilot, lambda: "Train which base model?" in text(app))
         shown = text(app)
-        assert "imitation: learns phrasing" in shown and "Qwen/Qwen3-0.6B: " in shown
+        assert "imitation: learns phrasing" in shown and "memory to train" in shown
+        (line,) = [line for line in rows(app) if "HuggingFaceTB/SmolLM2-1.7B-Instruct" in line]
+        assert "GB, loads 3.4 GB" in line
         assert "another: its id on the hub, or a folder" in shown
         await press(pilot, "down", "down", "enter")
         shown = text(app)
@@ -71,11 +73,16 @@ async def test_without_the_extra_one_reads_what_to_install_and_cannot_agree(
         await to_the_plan(pilot)
         await press(pilot, "b")
         await until(pilot, lambda: "Train which base model?" in text(app))
-        assert "needs understudy[" in text(app)
+        assert "They need more: pip install 'understudy[" in text(app)
         shown = await press(pilot, "down", "down", "enter")
-        assert "pip install 'understudy[" in shown and "agree and start" not in shown
-        await press(pilot, "y")
-        assert confirm(app).base_model, "y does nothing here"
+        assert "pip install 'understudy[" in shown
+        assert "agree and start" not in "".join(rows(app)[:-1]), "the page does not offer it"
+        shown = await press(pilot, "y")
+        assert confirm(app).base_model, "nothing is started"
+        assert (
+            "SmolLM2-135M-Instruct needs more than the default install." in shown
+            and "then try again" in shown
+        )
         await press(pilot, "b")
         await until(pilot, lambda: "Train which base model?" in text(app))
         assert "agree and start" in await press(pilot, "home", "enter")

@@ -65,4 +65,5 @@ class Answers(LineList):
 
     def row(self, index: int, width: int) -> Content:
         text, end = (safe_line(part) for part in self.answers[index])
-        return Content.assemble(f" {fit(text, width - self.end - 3)} ", (right(end, self.end), "$muted"), " ")
+        room = self.end if end else 0
+        return Content.assemble(f" {fit(text, width - room - 3)} ", (right(end, room), "$muted"), " ")

@@ -43,9 +43,10 @@ class MlxBackend:
     def load_adapter(self, adapter: Path) -> None:
         try:
             self._adapted[adapter] = load_adapters(_twin(self._base), str(adapter)).eval()
-        except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, OSError) as error:
             raise StudioError(
-                f"The fine-tuned model's adapter does not fit its base model ({type(error).__name__}).",
+                "The fine-tuned model's adapter is damaged, or does not fit its base model "
+                f"({type(error).__name__}).",
                 "Train it again on the base model as it is now.",
             ) from error
 

@@ -9,21 +9,21 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM
 
 from engine.bases import read_json
 from engine.errors import StudioError
 from engine.local.generation import weights
 from engine.local.generation.backend import Continuation, Room
 from engine.local.generation.sampling import Logits
+from engine.local.trainers import four_bits
 from engine.local.trainers.memory import free_memory
+from engine.lora_memory import QUANTISED
 
 # What a prompt and a chat's cache take beside the weights, as a share of these; and in any case.
 _BESIDE = 0.15
 _ALWAYS = 200_000_000
-# Bytes a parameter. In 4 bits with their scales, and the embeddings not at all.
 _FLOAT32 = 4
-_FOUR_BITS = 0.7
 
 
 class TorchBackend:
@@ -31,7 +31,7 @@ class TorchBackend:
 
     def __init__(self, quantised: bool) -> None:
         self._device = _device()
-        self._quantised = quantised and self._device == "cuda"
+        self._quantised = quantised and four_bits.able(self._device)
         self._base: Any = None
         self._peft: Any = None
         self._names: dict[Path, str] = {}
@@ -42,7 +42,8 @@ class TorchBackend:
     def room(self, base: Path) -> Room:
         size = weights.size(base)
         if self._quantised:
-            loaded = int(size.parameters * _FOUR_BITS)
+            wide = 2 if self._device == "cuda" else _FLOAT32
+            loaded = int((size.parameters - size.words) * QUANTISED) + size.words * wide
         elif self._whole_floats(base):
             loaded = size.parameters * _FLOAT32
         else:
@@ -57,9 +58,8 @@ class TorchBackend:
         if self._device == "cuda":
             settings["device_map"] = {"": 0}  # straight to where it shall be
         if self._quantised:
-            settings["quantization_config"] = BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
-            )
+            settings["dtype"] = torch.bfloat16 if self._device == "cuda" else torch.float32
+            settings |= four_bits.options(0 if self._device == "cuda" else "cpu", settings["dtype"])
         try:
             model = AutoModelForCausalLM.from_pretrained(str(base), local_files_only=True, **settings)
         except (ImportError, ValueError, KeyError) as error:

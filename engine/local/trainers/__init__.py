@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 import msgspec
 
 from engine import bases as bases
+from engine.errors import StudioError
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
@@ -51,6 +52,14 @@ class LoraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_length: Annotated[int, msgspec.Meta(ge=16)] | Literal["auto"] = "auto"
     quantise: Literal["auto", "4bit", "none"] = "auto"
     trainer: Literal["auto", "lora", "mlx"] = "auto"
+
+
+class SettingError(StudioError):
+    """One of LoraSettings cannot be with this model, or here. setting: its name."""
+
+    def __init__(self, setting: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.setting = setting
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -188,7 +197,8 @@ def trainer_for(model: str, settings: Settings | None = None) -> Trainer | None:
     """What trains the base model of that id, or None where nothing does. Loads neither numpy nor torch.
 
     model: `imitation`, `nearest`, a model's id on the Hugging Face hub or an absolute folder with a model.
-    Raises StudioError where there is such a model and it cannot be trained here.
+    Raises StudioError where there is such a model and it cannot be trained here, SettingError where it
+    cannot with these settings, as far as that shows before it is downloaded.
     """
     from engine.local.trainers.imitation import Imitation
     from engine.local.trainers.nearest import Nearest
@@ -203,10 +213,14 @@ def trainer_for(model: str, settings: Settings | None = None) -> Trainer | None:
     if library == "mlx":
         from engine.local.trainers.mlx import Mlx
 
-        return Mlx(model)
+        mlx = Mlx(model)
+        mlx.check((settings or Settings()).lora)
+        return mlx
     from engine.local.trainers.lora import Lora
 
-    return Lora(model)
+    lora = Lora(model)
+    lora.check((settings or Settings()).lora)
+    return lora
 
 
 def base_models() -> list[str]:

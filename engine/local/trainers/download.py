@@ -91,7 +91,25 @@ def _refusal(model: str, error: Exception) -> StudioError:
         return StudioError(f"The hub has no model '{model}'.", "Check the name; private ones need HF_TOKEN.")
     if isinstance(error, OSError) and error.errno == 28:
         return StudioError(f"The disk is full: '{model}' could not be downloaded.", "Make room, then resume.")
+    kept = "What was loaded is kept. "
+    folder = "Or name a folder that holds the model."
+    cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+    if isinstance(cause, errors.HfHubHTTPError):
+        return StudioError(
+            f"The hub refused to send the model '{model}' (HTTP {cause.response.status_code}).",
+            f"{kept}Try again later. {folder}",
+        )
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return StudioError(
+            f"The model '{model}' is not on this machine, and the hub cannot be reached.",
+            f"{kept}Check the network and train again. {folder}",
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return StudioError(
+            f"The model '{model}' cannot be kept in {bases.hub_cache()}: {error.strerror}.",
+            "Make that folder yours to write, or set HF_HOME to another.",
+        )
     return StudioError(
-        f"The model '{model}' is not on this machine and could not be downloaded ({type(error).__name__}).",
-        f"Check the network, or run `hf download {model}` later.",
+        f"The connection to the hub broke while the model '{model}' was downloaded ({type(error).__name__}).",
+        f"{kept}Train again to go on from there. {folder}",
     )

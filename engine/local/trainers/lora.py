@@ -26,6 +26,7 @@ from engine.local.trainers import (
     Checkpoint,
     Died,
     Example,
+    LoraSettings,
     Model,
     Note,
     Progress,
@@ -33,6 +34,7 @@ from engine.local.trainers import (
     Step,
     Validation,
     bases,
+    four_bits,
     prepared,
     weights,
 )
@@ -85,6 +87,12 @@ class Lora:
         """See `prepared.plan`."""
         return prepared.plan(self.name, "lora", examples, settings)
 
+    def check(self, settings: LoraSettings) -> None:
+        """Raise SettingError where training with these would be refused, as far as is known by now."""
+        four_bits.settled(settings.quantise, "cpu")  # on a card it takes no more than on a CPU
+        if folder := bases.folder(self.name):
+            weights.check(folder, settings)
+
     def train(
         self,
         examples: list[Example],
@@ -97,7 +105,7 @@ class Lora:
         bases.check(self.name, "lora")
         path = yield from base_folder(self.name)
         bases.check(self.name, "lora")
-        weights.check(path, settings.lora)
+        self.check(settings.lora)
         state = out / STATE
         if not resume:
             shutil.rmtree(state, ignore_errors=True)

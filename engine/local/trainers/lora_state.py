@@ -55,8 +55,11 @@ def resumed(whole: Path) -> Saved:
     return msgspec.json.decode((whole / _COMPLETE).read_bytes(), type=Saved)
 
 
-def journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell: Tell) -> Any:
-    """The callback that reports, decides when to save and to stop, and keeps each epoch's adapter."""
+def journal(run: Run, state: Path, per_epoch: int, quantised: bool, stop: threading.Event, tell: Tell) -> Any:
+    """The callback that reports, decides when to save and to stop, and keeps each epoch's adapter.
+
+    quantised: the base was brought to 4 bits for it.
+    """
 
     class Journal(transformers.TrainerCallback):  # type: ignore[misc]
         trainer: Any = None
@@ -131,7 +134,7 @@ def journal(run: Run, state: Path, per_epoch: int, stop: threading.Event, tell: 
             self.saved.loss = self.saved.accuracy = self.saved.steps = 0
             if self.trainer.is_world_process_zero():
                 folder = _checkpoint(Path(run.out), step)
-                _keep_adapter(whole, folder, run, self.trainer)
+                _keep_adapter(whole, folder, run, quantised)
                 self._say(Checkpoint(step, step // per_epoch, folder, *figures, loss, accuracy))
 
         def _agreed(self, *wishes: bool) -> tuple[bool, ...]:
@@ -149,7 +152,7 @@ def _checkpoint(out: Path, step: int) -> Path:
     return out / "checkpoints" / f"step-{step}"
 
 
-def _keep_adapter(source: Path, folder: Path, run: Run, trainer: Any) -> None:
+def _keep_adapter(source: Path, folder: Path, run: Run, quantised: bool) -> None:
     """Copy an adapter to `folder`, whole or not at all, with the base model's name in it."""
     partial = folder.with_name(f".{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
@@ -159,7 +162,6 @@ def _keep_adapter(source: Path, folder: Path, run: Run, trainer: Any) -> None:
     disk.write(partial / _ADAPTER_FILES[0], msgspec.json.format(msgspec.json.encode(config), indent=2))
     shutil.copyfile(source / _ADAPTER_FILES[1], partial / _ADAPTER_FILES[1])
     _flush(partial / _ADAPTER_FILES[1])
-    quantised = bool(getattr(trainer.model, "is_loaded_in_4bit", False))
     disk.write_record(partial / "understudy.json", Adapter(run.base, run.path, "lora", quantised))
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

@@ -6,12 +6,11 @@ libraries'.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -20,10 +19,10 @@ from engine.errors import StudioError
 from engine.local.trainers import (
     Note,
     bases,
+    four_bits,
     labels,
     memory,
     prepared,
-    weights,
 )
 from engine.local.trainers.lora import Data, Run, Said, read
 from engine.local.trainers.lora_state import Tell, journal, keep_best, last_saved, resumed
@@ -31,6 +30,9 @@ from engine.local.trainers.lora_state import Tell, journal, keep_best, last_save
 # Longer trainings report every so many steps, so that a job's events stay readable.
 REPORTS = 2000
 WARMUP = 0.05
+# What the base is held and computed in; the adapter has 32 bits everywhere. A card older than Ampere has no
+# units for bfloat16: it is slow there, and right.
+DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16}
 
 
 def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) -> None:
@@ -38,8 +40,7 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
     settings, path = run.settings, Path(run.path)
     lora = settings.lora
     config = bases.read_json(path / "config.json")
-    all_tensors = weights.tensors(path)
-    adapted = weights.adapted(all_tensors, lora)
+    found = memory.sizes(path, lora)
     ready = prepared.prepare(path, data.training, data.validation, lora.max_length)
     training, validation, tokenizer = ready.training, ready.validation, ready.tokenizer
     if tokenizer.pad_token is None:
@@ -51,25 +52,15 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
         note(said)
 
     device = _device()
-    quantised = _quantised(lora.quantise, device)
-    width = 4 if device == "cpu" else 2
-    embedding = sum(tensor.size for name, tensor in all_tensors.items() if "embed" in name)
-    need = memory.need(
-        config,
-        sum(tensor.size for tensor in all_tensors.values()),
-        embedding,
-        sum(lora.rank * sum(tensor.shape) for tensor in adapted),
-        weights.trained_whole(all_tensors, lora),
-        device=device,
-        width=width,
-        quantised=quantised,
-    )
+    quantised = "quantization_config" not in config and four_bits.settled(lora.quantise, device)
+    need = memory.need(found.shape, device, trained=found.trained, four_bits=quantised)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     batch = -(-int(settings.batch_size) // world)
-    way = memory.way(need, _free(device), batch, ready.longest)
+    where: Literal["GPU memory", "memory"] = "GPU memory" if device == "cuda" else "memory"
+    way = memory.way(need, _least(_free(device), device, world), batch, ready.longest, where)
     note(
         Note(
-            f"Training {need.trained:,} parameters beside the {need.parameters:,} of {run.base} "
+            f"Training {found.trained:,} parameters beside the {found.shape.parameters:,} of {run.base} "
             f"on {_where(device, world)}{', in 4 bits' if quantised else ''}: "
             f"about {way.bytes / 1e9:.1f} GB of memory"
         )
@@ -83,28 +74,31 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
         """Keeps the validation set's loss and accuracy as means over its tokens, not over its batches."""
 
         def held(self) -> tuple[float, float]:
-            loss, right, tokens = self._sums
+            loss, right, tokens = self._sums.tolist()
             return loss / tokens, right / tokens
 
         def evaluate(self, *args: Any, **options: Any) -> Any:
-            self._sums = [0.0, 0.0, 0.0]
+            self._sums = torch.zeros(3)
             return super().evaluate(*args, **options)
 
-        def prediction_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
-            found = super().prediction_step(model, inputs, *args, **options)
-            count = (inputs["labels"][:, 1:] != labels.IGNORED).sum().to(found[0].device)
-            both = torch.stack([found[0].detach().float() * count, count.float()])
-            loss, tokens = self.accelerator.gather(both).view(-1, 2).sum(0).tolist()
-            right = self._metrics["eval"]["mean_token_accuracy"][-1] * tokens
-            self._sums = [a + b for a, b in zip(self._sums, (loss, right, tokens), strict=True)]
-            return found
+        def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+            inputs = self._prepare_inputs(inputs)
+            with torch.no_grad(), self.compute_loss_context_manager():
+                made = model(**inputs, use_cache=False, fused_lm_head=True)
+            # (examples, 3). Row by row, as several processes fill their last batch up with examples again.
+            rows = torch.stack([-made.log_probs, made.is_top1, made.label_mask], -1).float().sum(1)
+            self._sums += self.accelerator.gather_for_metrics(rows).sum(0).cpu()
+            loss, _, tokens = rows.sum(0)
+            return loss / tokens, None, None
 
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     transformers.set_seed(settings.seed)  # the adapter is drawn before the trainer sets it
     model = _model(path, device, quantised)
+    if quantised:
+        four_bits.made_trainable(model)
     steps = math.ceil(math.ceil(len(training) / world / way.at_once) / (batch // way.at_once))
-    keeping = journal(run, state, steps, stop, tell)
+    keeping = journal(run, state, steps, quantised, stop, tell)
     trainer = Trainer(
         model=model,
         args=trl.SFTConfig(
@@ -127,8 +121,7 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
             data_seed=settings.seed,
             use_cpu=device == "cpu",
             ddp_backend="gloo" if device == "cpu" and world > 1 else None,
-            bf16=device == "cuda" and model.dtype == torch.bfloat16,
-            fp16=device == "cuda" and model.dtype == torch.float16,
+            bf16=DTYPES[device] == torch.bfloat16,
             gradient_checkpointing=way.again,
             dataloader_pin_memory=device == "cuda",
             remove_unused_columns=False,
@@ -149,6 +142,9 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
         ),
         callbacks=[keeping],
     )
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:  # trl and peft leave some of them in 16 bits: too few for small steps
+            parameter.data = parameter.data.float()
     trainer.remove_callback(transformers.PrinterCallback)
     keeping.trainer = trainer
     saved = last_saved(state)
@@ -164,24 +160,26 @@ def train(run: Run, data: Data, state: Path, stop: threading.Event, tell: Tell) 
 def _silent(_: Said) -> None: ...
 
 
-def _device() -> str:
+def _device() -> Literal["cpu", "cuda"]:
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _quantised(asked: str, device: str) -> bool:
-    able = device == "cuda" and importlib.util.find_spec("bitsandbytes") is not None
-    if asked == "4bit" and not able:
-        raise StudioError(
-            "A base model in 4 bits needs a CUDA device and bitsandbytes, and one of them is not here.",
-            'Set quantise to "none" or "auto".',
-        )
-    return able and asked != "none"
 
 
 def _free(device: str) -> float:
     if device == "cuda":
         return float(torch.cuda.mem_get_info(_local())[0])
     return memory.free_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _least(free: float, device: str, world: int) -> float:
+    """The least that any of the processes has: all must take their batches alike, or they wait for ever."""
+    if world == 1:
+        return free
+    import accelerate
+
+    at = accelerate.PartialState(cpu=device == "cpu", **({"backend": "gloo"} if device == "cpu" else {}))
+    least = torch.tensor(free, dtype=torch.float64, device=at.device)
+    torch.distributed.all_reduce(least, op=torch.distributed.ReduceOp.MIN)
+    return float(least)
 
 
 def _local() -> int:
@@ -194,23 +192,13 @@ def _where(device: str, world: int) -> str:
 
 
 def _model(path: Path, device: str, quantised: bool) -> Any:
-    dtype = torch.float32
-    if device == "cuda":
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    options: dict[str, Any] = {}
-    if quantised:
-        options["quantization_config"] = transformers.BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-        )
-        options["device_map"] = {"": _local()}
+    dtype = DTYPES[device]
+    options = four_bits.options(_local() if device == "cuda" else device, dtype) if quantised else {}
     try:
         return transformers.AutoModelForCausalLM.from_pretrained(
             path, dtype=dtype, use_safetensors=True, **options
         )
-    except (ValueError, OSError, KeyError) as error:
+    except (ImportError, ValueError, OSError, KeyError) as error:
         raise StudioError(
             f"The model in {path} cannot be loaded ({type(error).__name__}).",
             "Choose a model that this version of transformers knows without code of its own.",

@@ -1,50 +1,18 @@
-"""How much memory a training takes, estimated before anything is loaded, and how to make it fit.
-
-The estimate counts the base's weights, the adapter with its gradients and the optimizer's two moments,
-the activations of one batch, and what the libraries themselves take. It errs on the high side by design.
-"""
+"""What memory is free here, and how a training is made to fit into it; `engine.lora_memory` estimates."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from engine.errors import StudioError
+from engine.local.trainers import LoraSettings, bases, weights
+from engine.lora_memory import Need, Shape
+from engine.lora_memory import need as need
 
 _GB = 1_000_000_000
-# torch, transformers, peft and trl; on a GPU its context and cuBLAS' work space.
-LIBRARIES = {"cpu": 0.8 * _GB, "cuda": 0.9 * _GB}
-# A trained parameter: weight, gradient and AdamW's two moments, in 32 bits.
-_TRAINED = 16
-# Bits of a base parameter in 4 bits, its scales included.
-_QUANTISED = 0.56
-
-
-class Need(msgspec.Struct, frozen=True):
-    """What training needs. Bytes but for `parameters` (the base's) and `trained`.
-
-    token: what one token of a batch leaves behind for the backward pass in all layers; one_layer: in one,
-    which is what remains of it where activations are computed again, beside `boundary` for each layer.
-    """
-
-    device: str
-    parameters: int
-    embedding: int
-    trained: int
-    width: int
-    token: int
-    one_layer: int
-    boundary: int
-    quantised: bool
-
-    def bytes(self, batch: int, length: int, again: bool) -> float:
-        """batch: examples at once. length: tokens of the longest. again: activations are made twice."""
-        small = self.parameters - self.embedding if self.quantised else 0
-        base = (self.parameters - small) * self.width + small * _QUANTISED
-        kept = self.one_layer + self.boundary if again else self.token
-        return LIBRARIES[self.device] + base + self.trained * _TRAINED + batch * length * kept
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -55,39 +23,39 @@ class Way(msgspec.Struct, frozen=True):
     bytes: float
 
 
-def need(
-    config: dict[str, Any],
-    parameters: int,
-    embedding: int,
-    adapter: int,
-    whole: int,
-    *,
-    device: str,
-    width: int,
-    quantised: bool,
-) -> Need:
-    """config: the model's config.json. adapter, whole: trained parameters. width: bytes of a base one."""
-    text = config.get("text_config", config)
+class Sizes(msgspec.Struct, frozen=True):
+    """A base model as its files have it. trained: parameters that the settings train."""
+
+    shape: Shape
+    trained: int
+
+
+def sizes(base: Path, lora: LoraSettings) -> Sizes:
+    """From the headers of the weights and config.json, where a size that is not said is guessed.
+
+    Raises StudioError where the weights are damaged, SettingError where the settings name what they have not.
+    """
+    config: dict[str, Any] = bases.read_json(base / "config.json")
+    text: dict[str, Any] = config.get("text_config") or config
+    found = weights.tensors(base)
     hidden = int(text.get("hidden_size") or text.get("n_embd") or 1024)
-    layers = int(text.get("num_hidden_layers") or text.get("n_layer") or 24)
-    inner = int(text.get("intermediate_size") or text.get("n_inner") or 4 * hidden)
-    # What norms, projections, attention and the gated inner layer keep for the backward pass, and the
-    # adapters' own copies of it, which have 32 bits beside a base of 16. Measured, and rounded up.
-    layer = (30 * hidden + 7 * inner) * (4 if width == 4 else 3)
-    return Need(
-        device=device,
-        parameters=parameters,
-        embedding=embedding,
-        trained=adapter + whole,
-        width=width,
-        token=layers * layer,
-        one_layer=layer,
-        boundary=layers * hidden * width,
-        quantised=quantised,
+    adapter = sum(lora.rank * sum(tensor.shape) for tensor in weights.adapted(found, lora))
+    return Sizes(
+        Shape(
+            parameters=sum(tensor.size for tensor in found.values()),
+            layers=int(text.get("num_hidden_layers") or text.get("n_layer") or 24),
+            hidden=hidden,
+            inner=int(text.get("intermediate_size") or text.get("n_inner") or 4 * hidden),
+            vocabulary=int(text.get("vocab_size") or 150_000),
+            words=weights.words(found),
+        ),
+        adapter + weights.trained_whole(found, lora),
     )
 
 
-def way(need: Need, free: float, batch: int, length: int) -> Way:
+def way(
+    need: Need, free: float, batch: int, length: int, where: Literal["GPU memory", "memory"] = "memory"
+) -> Way:
     """The fastest way that fits into `free` bytes. Raises StudioError where none does."""
     sizes = [size for size in range(batch, 0, -1) if batch % size == 0]
     for size in sizes:
@@ -96,7 +64,6 @@ def way(need: Need, free: float, batch: int, length: int) -> Way:
             if taken <= free:
                 return Way(size, again, taken)
     least = need.bytes(1, length, True)
-    where = "GPU memory" if need.device == "cuda" else "memory"
     raise StudioError(
         f"This training needs about {least / _GB:,.1f} GB of {where} and {free / _GB:,.1f} GB are free.",
         "Choose a smaller base model, or close what else uses memory."

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import StudioError
-from engine.local.trainers import Example, LoraSettings, Model, Progress, Settings, bases, prepared, weights
+from engine.local.trainers import (
+    Example,
+    LoraSettings,
+    Model,
+    Progress,
+    SettingError,
+    Settings,
+    bases,
+    prepared,
+    weights,
+)
 from engine.local.trainers.download import base_folder
 
 
@@ -19,6 +29,12 @@ class Mlx:
         """See `prepared.plan`."""
         return prepared.plan(self.name, "mlx", examples, settings)
 
+    def check(self, settings: LoraSettings) -> None:
+        """Raise SettingError where training with these would be refused, as far as is known by now."""
+        _refuse(settings)
+        if folder := bases.folder(self.name):
+            weights.check(folder, settings)
+
     def train(
         self,
         examples: list[Example],
@@ -31,8 +47,7 @@ class Mlx:
         bases.check(self.name, "mlx")
         base = yield from base_folder(self.name)
         bases.check(self.name, "mlx")
-        _refuse(settings.lora)
-        weights.check(base, settings.lora)
+        self.check(settings.lora)
         from engine.local.trainers import mlx_training
 
         plan = self.plan(examples, settings)
@@ -45,12 +60,14 @@ class Mlx:
 
 def _refuse(lora: LoraSettings) -> None:
     if lora.modules_to_save:
-        raise StudioError(
+        raise SettingError(
+            "modules_to_save",
             "mlx-lm's adapters hold low-rank layers only, so modules_to_save cannot be used with it.",
             "Leave it out, or ask for the trainer lora.",
         )
     if lora.quantise == "4bit":
-        raise StudioError(
+        raise SettingError(
+            "quantise",
             "mlx-lm takes the base model as it is on the disk and does not quantise it for training.",
             "Choose a base that is in 4 bits already, such as mlx-community's, or leave quantise out.",
         )

@@ -21,8 +21,8 @@ from engine.local.trainers import (
     mlx_adapter,
     mlx_learning,
     prepared,
-    weights,
 )
+from engine.lora_memory import Need, mlx_need
 
 
 def train(
@@ -40,9 +40,10 @@ def train(
     need = memory_needed(base, settings.lora, ready.longest)
     way = memory.way(need, mlx_adapter.free_memory(), int(settings.batch_size), ready.longest)
     if first:
+        trained = memory.sizes(base, settings.lora).trained
         yield from ready.notes
         yield Note(
-            f"Training {need.trained:,} parameters beside those of {name} with mlx on the {_device()}: "
+            f"Training {trained:,} parameters beside those of {name} with mlx on the {_device()}: "
             f"about {way.bytes / 1e9:.1f} GB of memory"
         )
         if way.again:
@@ -67,32 +68,19 @@ def train(
     )
 
 
-def memory_needed(base: Path, lora: LoraSettings, longest: int) -> memory.Need:
-    """What the process takes, fitted to what `mx.get_peak_memory` says of models of several shapes.
-
-    longest: tokens of the longest example; attention keeps its weights for each pair of them.
-    """
+def memory_needed(base: Path, lora: LoraSettings, longest: int) -> Need:
+    """What the process takes. longest: tokens of the longest example."""
     config = bases.read_json(base / "config.json")
     text: dict[str, Any] = config.get("text_config") or config
-    hidden = int(text.get("hidden_size") or 1024)
-    layers = int(text.get("num_hidden_layers") or 24)
-    inner = int(text.get("intermediate_size") or 4 * hidden)
-    heads = int(text.get("num_attention_heads") or hidden // 64)
-    width = 4 if text.get("dtype", text.get("torch_dtype")) == "float32" else 3
-    kept = 12 * hidden + 6 * inner + (8 * hidden + 2 * inner if lora.dropout else 0)
-    layer = width * kept + 7 * heads * longest
-    output = 20 * int(text.get("vocab_size") or 150_000)
-    adapted = weights.adapted(weights.tensors(base), lora)
-    return memory.Need(
-        device="cpu",
-        parameters=sum(path.stat().st_size for path in bases.weight_files(base)),
-        embedding=0,
-        trained=lora.rank * sum(sum(tensor.shape) for tensor in adapted),
-        width=1,
-        token=output + layers * layer,
-        one_layer=output + layer,
-        boundary=layers * hidden * width,
-        quantised=False,
+    found = memory.sizes(base, lora)
+    return mlx_need(
+        found.shape,
+        longest,
+        stored=sum(path.stat().st_size for path in bases.weight_files(base)),
+        trained=found.trained,
+        heads=int(text.get("num_attention_heads") or 0),
+        wide=4 if text.get("dtype", text.get("torch_dtype")) == "float32" else 3,
+        dropout=bool(lora.dropout),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import StudioError
-from engine.local.trainers import LoraSettings, bases
+from engine.local.trainers import LoraSettings, SettingError, bases
 
 _HEADS = frozenset({"lm_head", "output", "wte", "wpe"})
 _MAX_HEADER = 100_000_000
@@ -43,15 +43,24 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     return found
 
 
+def words(all_tensors: dict[str, Tensor]) -> int:
+    """Parameters of the word vectors and the output layer, which stay as they are in a base in 4 bits."""
+    return sum(
+        tensor.size
+        for name, tensor in all_tensors.items()
+        if "embed" in name or not _HEADS.isdisjoint(name.split("."))
+    )
+
+
 def check(folder: Path, lora: LoraSettings) -> None:
-    """Raise StudioError where what the settings name is not in the model."""
+    """Raise SettingError where what the settings name is not in the model."""
     found = tensors(folder)
     adapted(found, lora)
     trained_whole(found, lora)
 
 
 def adapted(all_tensors: dict[str, Tensor], lora: LoraSettings) -> list[Tensor]:
-    """The weights that get an adapter. Raises StudioError where a target module does not exist."""
+    """The weights that get an adapter. Raises SettingError where a target module does not exist."""
     linear: dict[str, list[Tensor]] = {}
     for name, tensor in all_tensors.items():
         module, _, kind = name.rpartition(".")
@@ -63,7 +72,8 @@ def adapted(all_tensors: dict[str, Tensor], lora: LoraSettings) -> list[Tensor]:
         return [tensor for each in linear.values() for tensor in each]
     for module in wanted:
         if module not in linear:
-            raise StudioError(
+            raise SettingError(
+                "target_modules",
                 f"The model has no target module '{module}'.",
                 f"Choose among {', '.join(sorted(linear))}, or 'all-linear'.",
             )
@@ -71,11 +81,16 @@ def adapted(all_tensors: dict[str, Tensor], lora: LoraSettings) -> list[Tensor]:
 
 
 def trained_whole(all_tensors: dict[str, Tensor], lora: LoraSettings) -> int:
-    """How many parameters `modules_to_save` trains. Raises StudioError where there is no such module."""
+    """How many parameters `modules_to_save` trains. Raises SettingError where there is no such module."""
     total = 0
     for module in lora.modules_to_save:
         sizes = [tensor.size for name, tensor in all_tensors.items() if module in name.split(".")]
         if not sizes:
-            raise StudioError(f"The model has no module '{module}' to save.", "Leave it out.")
+            named = {name.split(".")[-2] for name in all_tensors if "." in name}
+            raise SettingError(
+                "modules_to_save",
+                f"The model has no module '{module}' to save.",
+                f"Choose among {', '.join(sorted(named))}, or leave it out.",
+            )
         total += sum(sizes)
     return total

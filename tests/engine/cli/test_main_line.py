@@ -149,7 +149,20 @@ def test_the_samples_step_by_step(shell: Shell) -> None:
     assert reply["tokens"] > 0
     plain = shell.run("chat", job["model"], "-p", "morning", "--seed", "1")
     assert plain == shell.run("chat", job["model"], "-p", "morning", "--seed", "1"), "the same seed"
+    assert shell.run("chat", "wren", "-p", "morning", "--seed", "1") == plain, "by its suffix"
     assert job["model"] in {one["id"] for one in shell.json("models")}
+
+    # A job that has ended is told from its beginning to its end, as often as it is asked after.
+    told = shell.try_run("jobs", "follow", job["id"])
+    assert told.returncode == 0 and f"Model {job['model']}." in told.stderr
+    assert [event["message"] for event in shell.json("jobs", "follow", job["id"])] == [
+        event["message"] for event in events
+    ]
+
+    shell.json("train", "--ai", samples.OWNER, "--suffix", "wren", "--base-model", "nearest", "--follow")
+    refused = shell.try_run("chat", "wren", "-p", "morning")
+    assert refused.returncode == 2 and '2 models have the suffix "wren"' in refused.stderr
+    assert job["model"] in refused.stderr and "ft:nearest:wren:" in refused.stderr
     shell.run("local", "stop")
     assert not [line for line in processes() if str(shell.home) in line]
 

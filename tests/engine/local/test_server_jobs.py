@@ -218,7 +218,7 @@ def test_a_broken_file_fails_the_job(client: Any) -> None:
     broken = client.files.create(file=("broken.jsonl", b"not json\n" * 20), purpose="fine-tune")
     job = finished(client, client.fine_tuning.jobs.create(model="imitation", training_file=broken.id).id)
     assert (job.status, job.error.code) == ("failed", "invalid_file_format")
-    assert "Line 1" in job.error.message
+    assert "line 1" in job.error.message
 
 
 def test_unknown_models_and_files_are_refused(client: Any) -> None:

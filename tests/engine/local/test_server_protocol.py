@@ -72,10 +72,13 @@ def test_a_path_can_be_uploaded(client: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b'{"messages": [', "Line 1 is not a chat example"),
-        (b"\xff\xfe", "Line 1 is not a chat example"),
+        (b'{"messages": [', "line 1: it is not a chat example"),
+        (b"\xff\xfe", "line 1: it is not a chat example"),
         pytest.param(b'{"x": ' + b"[" * 100_000, "nested too deeply", id="bottomless"),
-        (training_file(1) + b'{"messages": [{"role": "user"}]}\n', "Line 2 is not a chat example"),
+        (
+            training_file(1) + b'{"messages": [{"role": "user"}]}\n',
+            "1 line of 2 cannot be trained on: line 2: it is not",
+        ),
         (b'{"messages": [{"role": "user", "content": "hi"}]}', "no assistant message"),
         (b'{"messages": [{"role": "tool", "content": "hi"}]}', "role is none of"),
         (b'{"messages": [{"role": "assistant", "content": "hi", "weight": 2}]}', "neither 0 nor 1"),
@@ -86,6 +89,22 @@ def test_a_broken_file_says_what_is_wrong(client: Any, content: bytes, reason: s
     file = client.files.create(file=("broken.jsonl", content), purpose="fine-tune")
     assert file.status == "error"
     assert reason in file.status_details
+
+
+def test_one_bad_line_refuses_a_file_that_names_all_of_them(client: Any) -> None:
+    mute = b'{"messages": [{"role": "user", "content": "hi"}]}\n'
+    content = training_file(2) + mute + b"\n" + b"no\n" + training_file(1)
+    file = client.files.create(file=("two.jsonl", content), purpose="fine-tune")
+    assert file.status_details.startswith(
+        "2 lines of 5 cannot be trained on: line 3: there is no assistant message to learn from; line 5: it"
+    )
+    job = client.fine_tuning.jobs.create(model="imitation", training_file=file.id)
+    ended = finished(client, job.id)
+    assert (ended.status, ended.error.code) == ("failed", "invalid_file_format")
+    assert file.status_details in ended.error.message
+    file = client.files.create(file=("many.jsonl", mute * 1200), purpose="fine-tune")
+    assert file.status_details.startswith("1,200 lines of 1,200 cannot be trained on: line 1: ")
+    assert file.status_details.endswith("no assistant message to learn from; and 1,195 more.")
 
 
 def test_files_are_paged(client: Any) -> None:

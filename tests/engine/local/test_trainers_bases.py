@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import StudioError
 from engine.local.trainers import LoraSettings, bases, memory, weights
+from engine.lora_memory import Shape
 
 COMMIT = "0123456789abcdef"
 
@@ -30,6 +31,7 @@ def model(folder: Path, *, template: bool = True) -> Path:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("UNDERSTUDY_LOCAL_MODELS", raising=False)
     monkeypatch.setattr(bases, "_LIBRARIES", {"lora": ("json",)})
     return tmp_path / "hub"
 
@@ -106,24 +108,16 @@ def test_modules_are_looked_up_in_the_heads_of_the_weights(tmp_path: Path) -> No
 
 
 def test_memory_is_met_by_smaller_ways_before_it_is_refused() -> None:
-    need = memory.need(
-        {"hidden_size": 1024, "num_hidden_layers": 28, "intermediate_size": 3072},
-        600_000_000,
-        150_000_000,
-        10_000_000,
-        0,
-        device="cuda",
-        width=2,
-        quantised=False,
-    )
+    shape = Shape(600_000_000, 28, 1024, 3072, 150_000)
+    need = memory.need(shape, "cuda", trained=10_000_000)
     quick = memory.way(need, 1e12, 8, 2048)
     assert (quick.at_once, quick.again) == (8, False)
     again = memory.way(need, quick.bytes - 1, 8, 2048)
     assert (again.at_once, again.again) == (8, True)
     parts = memory.way(need, again.bytes - 1, 8, 2048)
     assert parts.at_once == 4
-    with pytest.raises(StudioError, match=r"needs about 2\.\d GB of GPU memory and 1\.0 GB are free"):
-        memory.way(need, 1e9, 8, 2048)
+    with pytest.raises(StudioError, match=r"needs about 3\.\d GB of GPU memory and 1\.0 GB are free"):
+        memory.way(need, 1e9, 8, 2048, "GPU memory")
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 from tortoise_dataset import tortoise
 
 from engine import bases
 from engine.errors import StudioError
 from engine.hardware import Machine, machine
-from engine.lora_memory import Shape, shape_of, training_memory
+from engine.lora_memory import Shape, mlx_need, need, shape_of
 from engine.providers import TrainSettings, base_models, plan, provider
 from engine.providers.base_models import Base, base_model, check, listed, suits
 
@@ -67,17 +69,32 @@ def test_the_list_is_by_size_and_every_row_is_whole(home: Path) -> None:
         assert 2 * row.shape.parameters <= row.download * 1.01 <= 2.1 * (row.shape.parameters + words)
 
 
+def test_what_is_on_this_disk_or_was_trained_on_is_offered_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    cached(home, "someone/here")
+    ids = [base.id for base in listed(home, ["someone/once", SMALL, "someone/here", "/gone/folder"])]
+    assert ids[-2:] == ["someone/here", "someone/once"]
+    assert len(ids) == len(set(ids)) and "/gone/folder" not in ids
+
+
 def test_memory_grows_with_all_that_takes_it() -> None:
     small, large = Shape(10**8, 12, 512, 1536, 8_000), Shape(10**9, 24, 2048, 8192, 8_000)
-    cpu, card = Machine("cpu", 16 * GB), Machine("cuda", 16 * GB)
+
+    def least(shape: Shape, kind: Literal["cpu", "cuda"], tokens: int, four_bits: bool = False) -> float:
+        return need(shape, kind, four_bits=four_bits).bytes(1, tokens, again=True)
+
+    assert least(small, "cpu", 512) < least(small, "cpu", 1024) < least(large, "cpu", 1024)
+    assert least(large, "cuda", 512, four_bits=True) < least(large, "cuda", 512) < least(large, "cpu", 512)
+    assert least(small, "cpu", 1) > 4 * small.parameters
+    # A table of its own for the last layer stays in 16 bits too.
+    untied = msgspec.structs.replace(large, words=2 * 8_000 * 2048)
+    assert least(untied, "cuda", 512, four_bits=True) > least(large, "cuda", 512, four_bits=True)
+    apart = mlx_need(small, 512, stored=2 * small.parameters)
     assert (
-        training_memory(small, cpu, 512)
-        < training_memory(small, cpu, 1024)
-        < training_memory(large, cpu, 1024)
+        apart.bytes(1, 512, again=True) < apart.bytes(1, 512, again=False) < apart.bytes(2, 512, again=False)
     )
-    assert training_memory(large, card, 512, four_bits=True) < training_memory(large, card, 512)
-    assert training_memory(large, card, 512) < training_memory(large, cpu, 512)
-    assert training_memory(small, cpu, 1) > 4 * small.parameters
 
 
 def test_a_downloaded_model_is_measured_where_it_lies(home: Path) -> None:
@@ -107,9 +124,10 @@ def test_what_must_be_downloaded_is_said_with_its_place_and_size(
 def test_time_is_said_where_it_was_measured_and_nowhere_else(home: Path) -> None:
     assert words(base_model(SMALL, home))["time"] == "not measured here yet"
     rows = [
-        {"model": SMALL, "examples": 100.0, "seconds": 1.0, "at": 1_700_000_000},
-        {"model": SMALL, "examples": 500.0, "seconds": 300.0, "at": 1_700_000_000},
-        {"model": "another/one", "examples": 10.0, "seconds": 900.0, "at": 1_700_000_000},
+        {"model": SMALL, "examples": 100.0, "seconds": 1.0, "at": 1_700_000_000, "trainer": "lora"},
+        {"model": SMALL, "examples": 500.0, "seconds": 300.0, "at": 1_700_000_000, "trainer": "lora"},
+        {"model": SMALL, "examples": 500.0, "seconds": 9.0, "at": 1_700_000_000, "trainer": "mlx"},
+        {"model": "another/one", "examples": 10.0, "seconds": 900.0, "at": 1_700_000_000, "trainer": "lora"},
     ]
     (home / "measured.jsonl").write_text("\n".join(map(json.dumps, rows)) + '\n{"model": "half')
     assert words(base_model(SMALL, home))["time"].startswith("1,000 examples took 10 min here (2023-11-1")

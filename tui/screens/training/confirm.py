@@ -122,10 +122,19 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "agree":
-            return bool(self.base_model) and not (self.base and self.base.needs)
+            return bool(self.base_model)
         return True
 
     def action_agree(self) -> None:
+        from engine.providers.base_models import check
+
+        if self.base is not None:
+            try:
+                check(self.base)
+            except StudioError as error:
+                self.problem = error
+                self._show()
+                return
         self.dismiss(Agreed(self.dataset, self.provider.name, self._settings()))
 
     def action_leave(self) -> None:
@@ -156,10 +165,13 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
             self.run_worker(self._list(self.provider.name), group="models", exclusive=True)
 
     async def _list_open(self) -> None:
+        from engine.archive import jobs
         from engine.folders import local_folder
-        from engine.providers.base_models import listed, suits
+        from engine.providers.base_models import is_open_model, listed, suits
 
-        found = await asyncio.to_thread(listed, local_folder(self._app.studio_path))
+        rows = await jobs.jobs(await self._app.studio())
+        used = [row.base_model for row in rows if row.provider == "local" and is_open_model(row.base_model)]
+        found = await asyncio.to_thread(listed, local_folder(self._app.studio_path), used)
         self.post_message(self.Open(found, suits(found)))
 
     async def _look_at(self, model: str) -> None:
@@ -216,7 +228,7 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
 
         at = names.index(self.base_model) if self.base_model in names else 0
         rows.append(("another: its id on the hub, or a folder", ""))
-        self.app.push_screen(Choose("Train which base model?", rows, at), choose)
+        self.app.push_screen(Choose(open_question(event.models), rows, at), choose)
 
     def on_confirm_known(self, event: Known) -> None:
         if event.base is not None:
@@ -238,19 +250,23 @@ class Confirm(Sheet[Agreed | None], inherit_bindings=False):
         self._show()
 
 
+def open_question(models: Sequence[Base]) -> str:
+    said = "Train which base model?\nOpen ones: memory to train, and what has to be loaded first."
+    needs = next((base.needs for base in models if base.needs), "")
+    return f"{said}\nThey need more: {needs}" if needs else said
+
+
 def open_row(base: Base, best: Base | None) -> tuple[str, str]:
-    """An open model in a list: what it asks of this machine, and at the right what it lacks."""
+    """An open model in a list: its name, and at the right what it asks of this machine."""
     from engine.providers.plan import size
 
     memory = base.memory()
-    said = [f"{size(memory)} memory" if memory else "memory not known"]
-    if base.folder is None:
-        said.append(f"{size(base.download)} to load" if base.download else "to be loaded")
-    if base.needs:
-        end = f"needs {base.needs.split()[-1].strip(chr(39))}"
+    takes = size(memory) if memory else "size unknown"
+    if base.folder is not None:
+        end = f"{takes}, is here"
     else:
-        end = "suits this machine" if base is best else "here" if base.folder else ""
-    return f"{base.id}: {', '.join(said)}", end
+        end = f"{takes}, loads {size(base.download)}" if base.download else f"{takes}, to load"
+    return f"{base.id} (suits)" if base is best else base.id, end
 
 
 def usable_providers() -> tuple[list[Provider], list[str]]:

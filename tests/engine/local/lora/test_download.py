@@ -49,4 +49,11 @@ def test_a_model_that_cannot_be_had_is_refused_in_a_sentence(tiny: Path, tmp_pat
         told = fetched("owl/nothing", tmp_path, HF_ENDPOINT=endpoint)
     assert "The hub has no model 'owl/nothing'." in told[1]
     told = fetched("owl/small-talk", tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
-    assert "is not on this machine and could not be downloaded" in told[1]
+    assert "is not on this machine, and the hub cannot be reached. What was loaded is kept." in told[1]
+    with small_hub.serving("owl/small-talk", tiny, refuses=503) as endpoint:
+        told = fetched("owl/small-talk", tmp_path, HF_ENDPOINT=endpoint)
+    assert "The hub refused to send the model 'owl/small-talk' (HTTP 503)." in told[1]
+    (tmp_path / "closed").write_text("a file where the cache would be")
+    with small_hub.serving("owl/small-talk", tiny) as endpoint:
+        told = fetched("owl/small-talk", tmp_path / "closed", HF_ENDPOINT=endpoint)
+    assert f"cannot be kept in {tmp_path / 'closed'}: Not a directory." in told[1]

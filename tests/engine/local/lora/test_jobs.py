@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import lora_extra
+import msgspec
 import pytest
 import seasons
+import small_hub
 from local_server import Server, finished, messages, trainer_pid, wait_for
 from lora_in_process import run
 
@@ -56,6 +58,29 @@ def accuracy(model: Any, tokenizer: Any) -> float:
                 losses[candidate] = model(input_ids=ids, labels=wanted).loss.item()
         right += min(losses, key=losses.__getitem__) == reply
     return right / len(asked)
+
+
+def held_out(base: Path, adapter: Path, count: int) -> tuple[float, float]:
+    """Loss and accuracy over the tokens to learn of the first examples that are held out."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from engine.local.trainers import labels
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), str(adapter)).eval()
+    asked = [json.loads(line) for line in seasons.file(count, odd=True).splitlines()]
+    nats, right, tokens = 0.0, 0, 0
+    for row in labels.encode(tokenizer, [msgspec.convert(each, Example) for each in asked], 1000).examples:
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([row.ids])).logits[0, :-1]
+        wanted = torch.tensor(row.labels[1:])
+        at = wanted != labels.IGNORED
+        nats += torch.nn.functional.cross_entropy(logits[at], wanted[at], reduction="sum").item()
+        right += int((logits[at].argmax(-1) == wanted[at]).sum())
+        tokens += int(at.sum())
+    return nats / tokens, right / tokens
 
 
 def test_the_loss_falls_and_every_step_is_told(server: Server, job: Any) -> None:
@@ -161,14 +186,26 @@ def test_a_job_that_cannot_fit_says_so_before_loading(server: Server, environmen
     assert "Choose a smaller base model" in job.error.message
 
 
-def test_target_modules_that_do_not_exist_are_refused(server: Server, tiny: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("target_modules", ["q_proj", "w_nothing"], "no target module 'w_nothing'.*q_proj, up_proj, v_proj"),
+        ("modules_to_save", ["w_nothing"], "no module 'w_nothing' to save.*embed_tokens"),
+    ],
+)
+def test_modules_that_do_not_exist_are_refused_before_there_is_a_job(
+    server: Server, tiny: Path, setting: str, value: list[str], said: str
+) -> None:
+    from openai import BadRequestError
+
     client = server.client()
     file = client.files.create(file=("t.jsonl", seasons.file(20)), purpose="fine-tune")
-    asked = {"lora": {"target_modules": ["q_proj", "w_nothing"]}}
-    created = client.fine_tuning.jobs.create(model=str(tiny), training_file=file.id, extra_body=asked)
-    job = finished(client, created.id, 60)
-    assert job.status == "failed"
-    assert "'w_nothing'" in job.error.message and "q_proj, up_proj, v_proj" in job.error.message
+    before = [job.id for job in client.fine_tuning.jobs.list()]
+    with pytest.raises(BadRequestError, match=said) as refused:
+        asked = {"lora": {setting: value}}
+        client.fine_tuning.jobs.create(model=str(tiny), training_file=file.id, extra_body=asked)
+    assert (refused.value.code, refused.value.param) == ("invalid_value", f"lora.{setting}")
+    assert [job.id for job in client.fine_tuning.jobs.list()] == before
 
 
 def test_killed_again_and_again_a_job_ends_as_if_nothing_had_been(
@@ -211,8 +248,10 @@ def test_killed_again_and_again_a_job_ends_as_if_nothing_had_been(
     job = finished(client, job.id, 120)
     assert job.status == "succeeded", job.error
     assert gone()
-    steps = {each["step"]: each["train_loss"] for each in figures(client, job.id) if "valid_loss" not in each}
-    assert sorted(steps) == list(range(1, 145))
+    told = [("valid_loss" in each, each["step"]) for each in figures(client, job.id)]
+    assert [step for valid, step in told if not valid] == list(range(1, 145)), "each is told once"
+    assert [step for valid, step in told if valid] == [72, 144]
+    assert sum("Checkpoint created" in said for said in messages(client, job.id)) == 2
 
     kept = run(
         tiny, tmp_path / "undisturbed", 320, seed=7, n_epochs=2, batch_size=4, rank=4, learning_rate=0.001
@@ -220,6 +259,43 @@ def test_killed_again_and_again_a_job_ends_as_if_nothing_had_been(
     assert (out / "adapter_model.safetensors").read_bytes() == (
         kept / "adapter_model.safetensors"
     ).read_bytes()
+
+
+def test_a_model_of_the_hub_is_trained_by_its_id_paused_resumed_and_cancelled(
+    start_server: Callable[..., Server], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with small_hub.serving("owl/small-talk", tiny) as endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        server = start_server()
+        client = server.client()
+        file = client.files.create(file=("t.jsonl", seasons.file(320)), purpose="fine-tune")
+        asked = {"n_epochs": 20, "batch_size": 4}
+        job = client.fine_tuning.jobs.create(
+            model="owl/small-talk",
+            training_file=file.id,
+            method={"type": "supervised", "supervised": {"hyperparameters": asked}},
+        )
+        at_step(client, job.id, 5)
+        assert any(
+            said.startswith("Downloaded the model owl/small-talk: ") for said in messages(client, job.id)
+        )
+        assert "owl/small-talk" in [model.id for model in client.models.list().data]
+        out = folder(server, job)
+
+        def gone() -> bool:
+            return not lora_extra.processes(out)
+
+        assert client.fine_tuning.jobs.pause(job.id).status == "paused"
+        wait_for(gone)
+        made = [each["step"] for each in figures(client, job.id)][-1]
+        client.fine_tuning.jobs.resume(job.id)
+        at_step(client, job.id, made + 2)
+        assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+        wait_for(gone)
+        steps = [each["step"] for each in figures(client, job.id) if "valid_loss" not in each]
+        assert steps == list(range(1, steps[-1] + 1))
 
 
 def test_a_launcher_starts_two_processes_and_none_stays_behind(
@@ -231,9 +307,12 @@ def test_a_launcher_starts_two_processes_and_none_stays_behind(
     client = server.client()
     file = client.files.create(file=("t.jsonl", seasons.file(160)), purpose="fine-tune")
     asked = {"n_epochs": 2, "batch_size": 4}
+    # Seven examples do not come out even: with four at once the processes are given some of them twice.
+    few = client.files.create(file=("v.jsonl", seasons.file(7, odd=True)), purpose="fine-tune")
     job = client.fine_tuning.jobs.create(
         model=str(tiny),
         training_file=file.id,
+        validation_file=few.id,
         method={"type": "supervised", "supervised": {"hyperparameters": asked}},
     )
     out = folder(server, job)
@@ -245,5 +324,9 @@ def test_a_launcher_starts_two_processes_and_none_stays_behind(
     job = finished(client, job.id, 120)
     assert job.status == "succeeded", job.error
     assert any("in 2 processes" in said for said in messages(client, job.id))
+    (row, _) = client.fine_tuning.jobs.checkpoints.list(job.id).data
+    loss, right = held_out(tiny, out / "checkpoints" / f"step-{row.step_number}", 7)
+    assert row.metrics.valid_loss == pytest.approx(loss, abs=1e-4)
+    assert row.metrics.valid_mean_token_accuracy == pytest.approx(right)
     assert any("was killed (SIGKILL)" in said for said in messages(client, job.id))
     assert not lora_extra.processes(out)

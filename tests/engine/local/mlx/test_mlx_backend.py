@@ -76,3 +76,21 @@ def test_an_adapter_of_another_base_is_refused_in_a_sentence(tmp_path: Path, ada
     served.load(tiny_language_model.make(tmp_path / "other", hidden=32))
     with pytest.raises(StudioError, match="does not fit its base model"):
         served.load_adapter(adapters[0])
+
+
+@pytest.mark.parametrize("name", ["adapters.safetensors", "adapter_config.json"])
+@pytest.mark.parametrize("what", ["half", "none", "other"])
+def test_a_damaged_adapter_is_refused_in_a_sentence(
+    base: Path, adapters: list[Path], name: str, what: str
+) -> None:
+    from engine.local.generation.backend import backend
+
+    file = adapters[0] / name
+    if what == "none":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if what == "half" else b"{}")
+    served = backend("mlx", False)
+    served.load(base)
+    with pytest.raises(StudioError, match=r"adapter is damaged, or does not fit.*Train it again"):
+        served.load_adapter(adapters[0])

@@ -145,12 +145,13 @@ def test_the_estimate_of_memory_is_near_and_not_below(
 ) -> None:
     import mlx.core as mx
 
-    from engine.local.trainers import labels, memory, mlx_adapter, mlx_learning, mlx_training
+    from engine.local.trainers import labels, mlx_adapter, mlx_learning, mlx_training
+    from engine.lora_memory import LIBRARIES
 
     base = tiny_language_model.make(tmp_path / "wide", hidden=128, layers=4)
     lora = LoraSettings(rank=8, alpha=16.0, dropout=dropout)
     estimate = mlx_training.memory_needed(base, lora, length).bytes(rows, length, False)
-    estimate -= memory.LIBRARIES["cpu"]
+    estimate -= LIBRARIES["cpu"]
 
     model = mlx_adapter.load_base(base)
     mlx_adapter.add_layers(model, lora)
