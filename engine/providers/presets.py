@@ -32,11 +32,15 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A program that serves models for chat alone: a `custom` provider whose usual address is known."""
+    """A program that serves models for chat alone: a `custom` provider whose usual address is known.
+
+    start: the line of a shell that starts it.
+    """
 
     name: str
     title: str
     base_url: str
+    start: str
 
 
 class Provider(msgspec.Struct, frozen=True):
