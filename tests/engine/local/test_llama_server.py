@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import lora_extra
 import pytest
 import seasons
 import tiny_llama
@@ -28,17 +29,32 @@ from real_command import understudy
 SYSTEM = "You are Wren."
 
 
-@pytest.fixture(scope="module", autouse=True)
-def llama_cpp() -> None:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of models, where all that this needs is there."""
+    lora_extra.needed()
     for name in ("llama-server", "convert_hf_to_gguf.py", "convert_lora_to_gguf.py"):
         if shutil.which(name) is None:
             pytest.skip(f"{name} of llama.cpp is not on the PATH")
     if importlib.util.find_spec("sentencepiece") is None:
         pytest.skip("sentencepiece is not installed")
+    models = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+        patch.setenv("UNDERSTUDY_LOCAL_MODELS", str(models))
+        lora_extra.alone(patch)
+        yield models
 
 
 @pytest.fixture(scope="module")
-def llama_job(server: Server, environment: Path) -> Any:
+def server(tmp_path_factory: pytest.TempPathFactory, environment: Path) -> Iterator[Server]:
+    started = Server(tmp_path_factory.mktemp("llama") / "served").start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def job(server: Server, environment: Path) -> Any:
     texts = tuple(seasons.line(number) for number in range(200))
     base = tiny_llama.make(environment / "tiny-llama", texts=texts)
     client = server.client()
@@ -89,12 +105,10 @@ def healthy(port: int) -> bool:
 
 
 @pytest.mark.parametrize("option", ["", "--merged"])
-def test_it_says_what_the_local_provider_says(
-    option: str, server: Server, llama_job: Any, tmp_path: Path
-) -> None:
+def test_it_says_what_the_local_provider_says(option: str, server: Server, job: Any, tmp_path: Path) -> None:
     (tmp_path / "studio-local").symlink_to(server.folder)
     studio = tmp_path / "studio.db"
-    words = ["models", "export", llama_job.id, "--to", str(tmp_path / "out"), *([option] if option else [])]
+    words = ["models", "export", job.id, "--to", str(tmp_path / "out"), *([option] if option else [])]
     done = understudy(*words, "--json", studio=studio)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
@@ -106,7 +120,7 @@ def test_it_says_what_the_local_provider_says(
         for number in range(4):
             asked = seasons.question(2 * number + 1)[0]
             ours = server.client().chat.completions.create(
-                model=llama_job.fine_tuned_model,
+                model=job.fine_tuned_model,
                 messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": asked}],
                 temperature=0,
             )
