@@ -171,7 +171,13 @@ async def _delete(args: argparse.Namespace, chosen: Provider) -> int:
 async def providers(args: argparse.Namespace) -> int:
     listed = list_providers()
     names = {row.name for row in listed}
-    for row in [*listed, *(provider(name) for name in services() if name not in names)]:
+    # Where everybody has an address of their own, one stands for it.
+    others = [
+        provider(one.name, base_url=one.example or None)
+        for one in services().values()
+        if one.name not in names
+    ]
+    for row in [*listed, *others]:
         if args.json:
             emit(
                 {

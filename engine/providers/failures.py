@@ -188,7 +188,7 @@ def _connection(exc: BaseException, provider: Provider) -> StudioError:
             f"There is no machine called {provider.host}, or the network is down.",
             "Check the address and the network; the local provider works without one.",
         )
-    if (service := services().get(provider.name)) is not None:
+    if (service := services().get(provider.name)) is not None and service.start:
         return StudioError(
             f"Nothing answers at {provider.base_url}.",
             f"Start {service.title} with `{service.start}`, or say with --base-url where it runs.",

@@ -148,7 +148,7 @@ def _new_row(provider: Provider, dataset: Dataset, settings: TrainSettings) -> J
     return JobRow(
         key=str(uuid.uuid4()),
         provider=provider.name,
-        base_url=provider.base_url if provider.name == "custom" else None,
+        base_url=None if provider.name in ("local", "openai") else provider.base_url,
         base_model=settings.base_model,
         status="creating",
         dataset=dataset.id,

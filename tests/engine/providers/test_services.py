@@ -13,7 +13,7 @@ from real_command import understudy
 from engine.chat import ChatSettings, stream
 from engine.errors import StudioError
 from engine.providers import connect, delete_model, models, provider, providers
-from engine.providers.presets import services
+from engine.providers.presets import key_of, services
 
 
 @pytest.fixture
@@ -23,19 +23,45 @@ def server() -> Iterator[ChatOnlyServer]:
 
 
 def test_each_service_has_its_usual_address_and_chats_alone() -> None:
-    assert {name: one.base_url for name, one in services().items()} == {
+    assert {name: one.base_url for name, one in services().items() if not one.trains} == {
         "vllm": "http://localhost:8000/v1",
         "ollama": "http://localhost:11434/v1",
         "llama.cpp": "http://localhost:8080/v1",
         "lmstudio": "http://localhost:1234/v1",
     }
-    for name in services():
+    for name in (name for name, one in services().items() if not one.trains):
         chosen = provider(name)
         assert (chosen.name, chosen.calls) == (name, {"models", "chat"})
         assert not chosen.stays_here and chosen.base_url and "trains nothing" in chosen.note
     assert provider("ollama", base_url="http://far.example:9/v1/").base_url == "http://far.example:9/v1"
     with pytest.raises(StudioError, match="no web address"):
         provider("vllm", base_url="far.example")
+
+
+def test_services_that_train_take_the_key_that_is_named_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    nebius = provider("nebius")
+    assert (nebius.base_url, nebius.key_env) == (
+        "https://api.tokenfactory.nebius.com/v1",
+        "NEBIUS_API_KEY",
+    )
+    assert nebius.key_needed and not nebius.stays_here
+    assert nebius.calls == provider("openai").calls and "deployed" in nebius.note
+    monkeypatch.delenv("NEBIUS_API_KEY", raising=False)
+    monkeypatch.setenv("UNDERSTUDY_API_KEY", "the-key-of-another-service")
+    with pytest.raises(StudioError, match="NEBIUS_API_KEY is empty"):
+        key_of(nebius)
+
+
+def test_azure_is_everybodys_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNDERSTUDY_BASE_URL", raising=False)
+    monkeypatch.setenv("UNDERSTUDY_PROVIDER", "azure")
+    with pytest.raises(StudioError, match="needs the address of your own resource"):
+        provider("azure")
+    assert "azure" not in [one.name for one in providers()]
+    monkeypatch.setenv("UNDERSTUDY_BASE_URL", "https://mine.openai.azure.com/openai/v1/")
+    azure = next(one for one in providers() if one.name == "azure")
+    assert azure.base_url == "https://mine.openai.azure.com/openai/v1" and "jobs" in azure.calls
+    assert azure.key_env == "AZURE_OPENAI_API_KEY"
 
 
 def test_a_service_is_offered_where_the_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
