@@ -118,6 +118,22 @@ def has_template(path: Path) -> bool:
     return bool(read_json(path / "tokenizer_config.json").get("chat_template"))
 
 
+def chat_template(path: Path) -> str | None:
+    """The text of the template, the one called default where a model brings several."""
+    try:
+        return (path / "chat_template.jinja").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        pass
+    for file in ("chat_template.json", "tokenizer_config.json"):
+        found = read_json(path / file).get("chat_template")
+        if isinstance(found, list):
+            named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
+            found = named.get("default")
+        if isinstance(found, str):
+            return found
+    return None
+
+
 def weight_files(path: Path) -> list[Path]:
     """The model's safetensors files; some models bring the same weights once more under another name."""
     shards = _shards(path)

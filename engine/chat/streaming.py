@@ -127,10 +127,22 @@ async def _explained(error: Exception, connection: Connection, text: str) -> Stu
             known = [model.id for model in await models(connection)]
         except StudioError:
             known = []  # the names are a courtesy; the 404 itself is what matters
-    reason = explain(error, connection.provider, known)
+    reason = _no_reply(error, connection) or explain(error, connection.provider, known)
     if not text:
         return reason
     return StudioError(f"The reply broke off. {reason.message}", f"What had come is kept. {reason.hint}")
+
+
+def _no_reply(error: Exception, connection: Connection) -> StudioError | None:
+    """For an answer of 200 that is none: empty, one piece of JSON with an error in it, or broken pieces."""
+    import json
+
+    if isinstance(error, json.JSONDecodeError) or "No generation chunks" in str(error):
+        return StudioError(
+            f"{connection.provider.host} sent no reply that can be read.",
+            "Ask again; what went wrong stands where the program there writes its log.",
+        )
+    return None
 
 
 async def _origin(connection: Connection, reply_id: str | None) -> tuple[str | None, float | None]:

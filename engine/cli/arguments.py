@@ -247,11 +247,16 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         default="list",
         choices=["list", "delete", "export"],
-        help="export writes a model of this machine for vLLM, llama.cpp, Ollama or LM Studio",
+        help="export writes a model of this machine for vLLM, llama.cpp, Ollama or LM Studio, and says the "
+        "lines that serve it",
     )
     command.add_argument("model", nargs="?", metavar="MODEL", help="the fine-tuned model, or its job")
-    command.add_argument("--to", metavar="DIR", help="export: a folder that does not exist yet")
-    command.add_argument("--merged", action="store_true", help="export: the whole model, not the adapter")
+    command.add_argument("--to", metavar="DIR", help="export: a new folder")
+    command.add_argument(
+        "--merged",
+        action="store_true",
+        help="export: the whole model, which all of them take; else the adapter alone",
+    )
     command.add_argument("--yes", action="store_true", help="delete it unasked")
     provider_options(command)
 

@@ -7,7 +7,7 @@ import sys
 
 from engine import config
 from engine.archive import JobRow, Studio, jobs, open_studio
-from engine.chat import ChatSettings, stream
+from engine.chat import ChatSettings, stream, system_prompt
 from engine.cli.opening import local_provider
 from engine.cli.output import ask, day, emit, out, say, table
 from engine.errors import StudioError
@@ -20,7 +20,7 @@ from engine.safe_text import harmless
 
 
 async def chat(args: argparse.Namespace) -> int:
-    job = await _job(args)
+    job, trained_with = await _known(args)
     model = job.model if job and args.model in (None, job.suffix) else args.model
     if model is None:
         raise StudioError(
@@ -34,7 +34,7 @@ async def chat(args: argparse.Namespace) -> int:
         from engine.providers.base_models import as_named
 
         model = as_named(model)
-    system = args.system if args.system is not None else (job.system if job else "")
+    system = args.system if args.system is not None else trained_with
     settings = ChatSettings(model=model, system=system, temperature=args.temperature, seed=args.seed)
     prompt = args.prompt
     if prompt is None and not sys.stdin.isatty():
@@ -90,13 +90,16 @@ async def _reply(
     return text
 
 
-async def _job(args: argparse.Namespace) -> JobRow | None:
-    """The job behind the model to talk to, where this studio knows it."""
+async def _known(args: argparse.Namespace) -> tuple[JobRow | None, str]:
+    """The job behind the model to talk to, and the system prompt that it was trained with."""
     path = studio_path(args.studio)
     if not path.exists():
-        return None
+        return None, ""
     async with await open_studio(path) as studio:
-        return await _behind(studio, args.model, args.provider)
+        job = await _behind(studio, args.model, args.provider)
+        if job is None and args.model:
+            return None, await system_prompt(studio, args.model)
+        return job, job.system if job else ""
 
 
 async def _behind(studio: Studio, model: str | None, at: str | None) -> JobRow | None:
@@ -128,6 +131,8 @@ async def models(args: argparse.Namespace) -> int:
         return await _delete(args, chosen)
     async with await connect(chosen, local_provider(args)) as connection:
         rows = await list_models(connection)
+    if not rows:
+        say(f"There is no model at {chosen.host} yet.")
     for row in rows:
         if args.json:
             emit(
@@ -176,7 +181,13 @@ async def _delete(args: argparse.Namespace, chosen: Provider) -> int:
 async def providers(args: argparse.Namespace) -> int:
     listed = list_providers()
     names = {row.name for row in listed}
-    for row in [*listed, *(provider(name) for name in services() if name not in names)]:
+    # Where everybody has an address of their own, one stands for it.
+    others = [
+        provider(one.name, base_url=one.example or None)
+        for one in services().values()
+        if one.name not in names
+    ]
+    for row in [*listed, *others]:
         if args.json:
             emit(
                 {

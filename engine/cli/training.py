@@ -29,6 +29,7 @@ from engine.providers import (
     checkpoints,
     connect,
     follow,
+    only_chats,
     pause,
     plan,
     provider,
@@ -58,6 +59,8 @@ async def train(args: argparse.Namespace) -> int:
     chosen = provider(
         args.provider or config.load().settings.provider, base_url=args.base_url, key_env=args.key_env
     )
+    if "jobs" not in chosen.calls:
+        raise only_chats(chosen)
     async with await existing_studio(args) as studio:
         if args.dataset:
             dataset = await load(studio, args.dataset)

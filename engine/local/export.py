@@ -6,6 +6,7 @@ Reads the local provider's folder only, so a running server is not disturbed.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -15,21 +16,15 @@ import msgspec
 
 from engine import bases
 from engine.errors import StudioError
-from engine.local import disk
+from engine.local import disk, serving_lines
 from engine.local.records import CheckpointRow, Job, checkpoint_model_id
+from engine.local.serving_lines import Serving
 from engine.local.trainers import Adapter, four_bits
 
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".gguf", ".pt", ".pth", ".onnx")
-# The ranks that vLLM makes room for.
-_VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-
-
-class Serving(msgspec.Struct, frozen=True):
-    """How a program serves what was exported. lines: of a shell; a note where there is none."""
-
-    program: str
-    lines: tuple[str, ...] = ()
-    note: str = ""
+_THOUGHTLESS = "{%- set enable_thinking = false %}"
+"""Ahead of a chat template that can do without thoughts: it was trained without, and other programs would
+have it think."""
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -69,17 +64,31 @@ def export(folder: Path, model: str, target: Path, *, merged: bool) -> Exported:
             f"{target} lies in the local provider's own folder.",
             "Name one elsewhere: what is not a job's is cleared away there.",
         )
+    base = _base_folder(about)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         partial.mkdir(mode=0o700, parents=True)
-        if merged:
-            _merge(_base_folder(about), source, partial, about)
-        else:
+        if not merged:
             for file in sorted(source.iterdir()):
                 if file.is_file() and not file.name.startswith(".") and file.name != "understudy.json":
                     shutil.copyfile(file, partial / file.name)
+        elif base is not None:
+            _merge(base, source, partial, about)
+        else:
+            raise StudioError(
+                f"The base model {about.base} is not on this machine any more.",
+                "Export the adapter alone, without --merged, or download the base again.",
+            )
         name = f"{''.join(c if c.isalnum() else '-' for c in job.suffix or 'understudy').lower()}-{job.hash}"
-        ways = _merged_ways(target, name) if merged else _adapter_ways(target, name, source, about)
+        if about.trainer == "mlx" and not merged:
+            ways = serving_lines.mlx_adapter(target, about.base)
+        elif merged:
+            _write_template(partial, partial)
+            ways = serving_lines.merged(target, name)
+        else:
+            own_template = base is not None and _write_template(base, partial)
+            config = bases.read_json(source / "adapter_config.json")
+            ways = serving_lines.adapter(target, name, config, about.base, base, own_template)
         if any(way.program == "Ollama" and way.lines for way in ways):
             said = "FROM ./model.gguf\n" if merged else "FROM ./base.gguf\nADAPTER ./adapter.gguf\n"
             (partial / "Modelfile").write_text(said)
@@ -112,15 +121,25 @@ def _find(folder: Path, model: str) -> tuple[Job, Path]:
     raise StudioError(f"There is no model {model} on this machine.", "`understudy models` lists them.")
 
 
-def _base_folder(about: Adapter) -> Path:
+def _base_folder(about: Adapter) -> Path | None:
+    """Where the base lies on this disk, if it still does."""
     trained_on = Path(about.path)
     found = trained_on if (trained_on / "config.json").is_file() else bases.folder(about.base)
-    if found is None or not (found / "config.json").is_file():
-        raise StudioError(
-            f"The base model {about.base} is not on this machine any more.",
-            "Export the adapter alone, without --merged, or download the base again.",
-        )
-    return found
+    return found if found and (found / "config.json").is_file() else None
+
+
+def _write_template(base: Path, target: Path) -> bool:
+    """Write the base's chat template without thoughts, where it knows that switch. Whether it does."""
+    template = bases.chat_template(base)
+    if template is None or "enable_thinking" not in template:
+        return False
+    (target / "chat_template.jinja").write_text(_THOUGHTLESS + template)
+    # Where it stands twice, some programs read the one and some the other.
+    (target / "chat_template.json").unlink(missing_ok=True)
+    config = bases.read_json(target / "tokenizer_config.json")
+    if config.pop("chat_template", None):
+        (target / "tokenizer_config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False))
+    return True
 
 
 def _merge(base: Path, adapter: Path, target: Path, about: Adapter) -> None:
@@ -176,76 +195,6 @@ def _merge_mlx(base: Path, adapter: Path, target: Path) -> None:
         config.pop("quantization_config", None)
     utils.save(target, str(base), model, tokenizer, config, donate_model=False)
     (target / "README.md").unlink(missing_ok=True)  # a page for the hub, with this machine's folders in it
-
-
-def _adapter_ways(target: Path, name: str, source: Path, about: Adapter) -> tuple[Serving, ...]:
-    whole = "It takes no adapter of this kind: export with --merged."
-    if about.trainer == "mlx":
-        line = f"mlx_lm.server --model {_quoted(about.base)} --adapter-path {_quoted(target)}"
-        others = tuple(
-            Serving(program, note=whole) for program in ("vLLM", "llama.cpp", "Ollama", "LM Studio")
-        )
-        return (Serving("mlx-lm", (line,)), *others)
-    rank = bases.read_json(source / "adapter_config.json").get("r", 16)
-    room = next((one for one in _VLLM_RANKS if one >= rank), rank)
-    base = bases.folder(about.base) or Path(about.path)
-    gguf = (
-        f"python convert_hf_to_gguf.py {_quoted(base)} --outfile {_quoted(target / 'base.gguf')}",
-        f"python convert_lora_to_gguf.py {_quoted(target)} --base {_quoted(base)} "
-        f"--outfile {_quoted(target / 'adapter.gguf')}",
-    )
-    return (
-        Serving(
-            "vLLM",
-            (
-                f"vllm serve {_quoted(about.base)} --enable-lora --max-lora-rank {room} "
-                f"--lora-modules {_quoted(f'{name}={target}')}",
-            ),
-        ),
-        Serving(
-            "llama.cpp",
-            (
-                *gguf,
-                f"llama-server -m {_quoted(target / 'base.gguf')} --lora {_quoted(target / 'adapter.gguf')}",
-            ),
-        ),
-        _ollama(target, name),
-        Serving("LM Studio", note=whole),
-    )
-
-
-def _merged_ways(target: Path, name: str) -> tuple[Serving, ...]:
-    gguf = _quoted(target / "model.gguf")
-    return (
-        Serving("vLLM", (f"vllm serve {_quoted(target)} --served-model-name {name}",)),
-        Serving(
-            "llama.cpp",
-            (
-                f"python convert_hf_to_gguf.py {_quoted(target)} --outfile {gguf} --outtype q8_0",
-                f"llama-server -m {gguf} --alias {name}",
-            ),
-        ),
-        _ollama(target, name),
-        Serving(
-            "LM Studio",
-            (f"lms import --copy {gguf}", "lms server start"),
-            "After the first line of llama.cpp, which makes model.gguf.",
-        ),
-    )
-
-
-def _ollama(target: Path, name: str) -> Serving:
-    return Serving(
-        "Ollama",
-        (f"ollama create {name} -f {_quoted(target / 'Modelfile')}", f"ollama run {name}"),
-        "After llama.cpp's converter has made the .gguf that the Modelfile names.",
-    )
-
-
-def _quoted(word: object) -> str:
-    import shlex
-
-    return shlex.quote(str(word))
 
 
 def main(given: list[str]) -> int:

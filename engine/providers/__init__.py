@@ -1,7 +1,7 @@
 """Services that speak OpenAI's protocol, seen from the client. Importing this loads no SDK."""
 
 from engine.providers.connection import Connection, connect
-from engine.providers.failures import explain
+from engine.providers.failures import explain, only_chats
 from engine.providers.following import JobUpdate, cancel, checkpoints, follow, pause, resume
 from engine.providers.job_state import FINAL
 from engine.providers.models import ModelInfo, delete_model, models
@@ -25,6 +25,7 @@ __all__ = [
     "explain",
     "follow",
     "models",
+    "only_chats",
     "pause",
     "plan",
     "provider",

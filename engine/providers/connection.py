@@ -133,7 +133,11 @@ async def _has(call: Awaitable[Any]) -> bool:
         raise
     except ValueError:
         return False
-    return isinstance(page, dict) and isinstance(page.get("data"), list)
+    if not isinstance(page, dict):
+        return False
+    # Ollama's list is null while it has no model.
+    empty = page.get("object") == "list" and page.get("data") is None
+    return empty or isinstance(page.get("data"), list)
 
 
 def _load_sdk() -> None:

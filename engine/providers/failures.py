@@ -9,9 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import DataError, StudioError
-from engine.providers.presets import Provider
+from engine.providers.presets import Provider, services
 
-_TOO_LONG = ("context_length_exceeded", "context window", "maximum context length", "prompt is too long")
+_TOO_LONG = (
+    "context_length_exceeded",
+    "context window",
+    "maximum context length",
+    "prompt is too long",
+    "exceeds the available context size",  # llama-server
+    "context length of only",  # LM Studio
+)
 
 
 def explain(exc: BaseException, provider: Provider, known_models: Sequence[str] = ()) -> StudioError:
@@ -42,7 +49,7 @@ def explain(exc: BaseException, provider: Provider, known_models: Sequence[str] 
             return _context()
         if _says_all(exc, provider):
             return StudioError(_reason(exc))
-        return StudioError(f"{where} broke the reply off: {_reason(exc)}", "Ask again.")
+        return StudioError(f"{where} broke the reply off: {_sentence(exc)}", "Ask again.")
     if isinstance(exc, openai.OpenAIError):
         return StudioError(
             f"{where} could not be used: {_safe(str(exc))}", "Check the provider's key and address."
@@ -86,7 +93,7 @@ def _status(exc: Any, provider: Provider, known_models: Sequence[str]) -> Studio
         )
     if status == 403:
         return StudioError(
-            f"{where} does not allow this: {_reason(exc)}",
+            f"{where} does not allow this: {_sentence(exc)}",
             "Ask whoever runs the account for the right, or use another provider.",
         )
     if status == 404:
@@ -118,17 +125,31 @@ def _status(exc: Any, provider: Provider, known_models: Sequence[str]) -> Studio
         )
     if status >= 500 and _says_all(exc, provider):
         return StudioError(_reason(exc))
+    if status == 503 and "loading model" in _reason(exc).lower():
+        return StudioError(f"{where} is still loading the model.", "Ask again in a moment.")
     if status >= 500:
         return StudioError(f"{where} has a fault of its own (HTTP {status}).", "Try again in a few minutes.")
     if exc.request.url.path.endswith(("/cancel", "/pause", "/resume")):
         return StudioError(_reason(exc), "`understudy jobs show JOB` says how it stands.")
-    return StudioError(f"{where} refused the request: {_reason(exc)}", "Change what it names and try again.")
+    return StudioError(
+        f"{where} refused the request: {_sentence(exc)}", "Change what it names and try again."
+    )
+
+
+def only_chats(provider: Provider) -> StudioError:
+    """The error for a training at a provider that has none."""
+    return StudioError(
+        f"{_where(provider)} cannot fine-tune; it can only be chatted with.",
+        "Train with --provider local; `understudy models export JOB --to DIR` takes the model there.",
+    )
 
 
 def no_such_model(provider: Provider, name: str, known_models: Sequence[str]) -> StudioError:
     """The error for a model that the provider does not have; the nearest known names are offered."""
     near = difflib.get_close_matches(name, known_models, n=3, cutoff=0.5)
-    offer = f"Did you mean {' or '.join(near)}?" if near else "See what there is with `understudy models`."
+    there = "" if provider.stays_here else f" --provider {provider.name}"
+    known = f"See what there is with `understudy models{there}`."
+    offer = f"Did you mean {' or '.join(near)}?" if near else known
     return StudioError(f"{_where(provider)} has no model {name}.", offer)
 
 
@@ -140,9 +161,7 @@ def _not_found(exc: Any, provider: Provider, known_models: Sequence[str]) -> Stu
         return no_such_model(provider, name, known_models)
     if "/files" in str(exc.request.url.path) or "/fine_tuning" in str(exc.request.url.path):
         if exc.request.method == "POST":
-            return StudioError(
-                f"{where} cannot fine-tune; it can only be chatted with.", "Train with --provider local."
-            )
+            return only_chats(provider)
         return StudioError(
             f"{where} does not know that job or file any more.", "It may have been deleted there."
         )
@@ -168,6 +187,11 @@ def _connection(exc: BaseException, provider: Provider) -> StudioError:
         return StudioError(
             f"There is no machine called {provider.host}, or the network is down.",
             "Check the address and the network; the local provider works without one.",
+        )
+    if (service := services().get(provider.name)) is not None and service.start:
+        return StudioError(
+            f"Nothing answers at {provider.base_url}.",
+            f"Start {service.title} with `{service.start}`, or say with --base-url where it runs.",
         )
     return StudioError(
         f"Nothing answers at {provider.base_url}.",
@@ -209,11 +233,19 @@ def _context() -> StudioError:
 
 
 def _reason(exc: Any) -> str:
-    """The service's own sentence, without the SDK's "Error code: 400 - {...}" around it."""
+    """The service's own words, without the SDK's "Error code: 400 - {...}" around them.
+
+    At OpenAI they are the `message` of an `error`; elsewhere the error itself, or a `detail`.
+    """
     body = exc.body
-    inner = body.get("error", body) if isinstance(body, dict) else {}
-    message = inner.get("message") if isinstance(inner, dict) else inner
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    message = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
     return _safe(message if isinstance(message, str) and message else str(exc.message))
+
+
+def _sentence(exc: Any) -> str:
+    reason = _reason(exc)
+    return reason if reason.endswith((".", "!", "?", "…")) else f"{reason}."
 
 
 def _safe(text: str) -> str:

@@ -66,6 +66,11 @@ async def delete_model(connection: Connection, id: str) -> None:
         raise StudioError(
             f"{connection.provider.name} has no call that deletes models.", "Delete it on its own pages."
         )
+    if "jobs" not in connection.calls:
+        raise StudioError(
+            f"{connection.provider.host} only chats: its models cannot be deleted from here.",
+            "Delete it with the program that serves it.",
+        )
     try:
         await connection.openai.models.delete(id)
     except (openai.OpenAIError, OSError) as error:

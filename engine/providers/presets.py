@@ -32,11 +32,16 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A program that serves models for chat alone: a `custom` provider whose usual address is known."""
+    """A service or a program: a `custom` provider of which more is known. The fields: see services.toml."""
 
     name: str
     title: str
-    base_url: str
+    base_url: str = ""
+    example: str = ""
+    key_env: str | None = None
+    trains: bool = False
+    start: str = ""
+    note: str = ""
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -81,7 +86,7 @@ def provider(name: str, *, base_url: str | None = None, key_env: str | None = No
     if name == "custom":
         return _custom(base_url or config.load().settings.base_url, key_env)
     if (service := services().get(name)) is not None:
-        return _served(service, base_url or service.base_url, key_env)
+        return _served(service, base_url, key_env)
     if name not in ("local", "openai"):
         known = ", ".join(["local", "openai", *services()])
         raise StudioError(f"There is no provider called {name}.", f"Choose {known} or custom.")
@@ -97,12 +102,15 @@ def providers() -> list[Provider]:
     """Every preset that can be used now; `custom` and services only where the settings say so."""
     settings = config.load().settings
     names = ["local", "openai"] + (["custom"] if settings.base_url else [])
-    return [provider(name) for name in [*names, *(name for name in services() if name == settings.provider)]]
+    chosen = services().get(settings.provider)
+    if chosen and (chosen.base_url or settings.base_url):
+        names.append(chosen.name)
+    return [provider(name) for name in names]
 
 
 @cache
 def services() -> dict[str, Service]:
-    """The programs that serve models for chat alone, by name."""
+    """What services.toml knows, by name."""
     table = tomllib.loads(files("engine.providers").joinpath("services.toml").read_text("utf-8"))
     return {one.name: one for one in msgspec.convert(table["service"], list[Service])}
 
@@ -170,14 +178,22 @@ def _custom(base_url: str | None, key_env: str | None) -> Provider:
     )
 
 
-def _served(service: Service, base_url: str, key_env: str | None) -> Provider:
+def _served(service: Service, base_url: str | None, key_env: str | None) -> Provider:
+    address = base_url or service.base_url or config.load().settings.base_url
+    if not address:
+        raise StudioError(
+            f"The provider {service.name} needs the address of your own resource.",
+            f"Give it with --base-url, or as base_url in the config, like {service.example}.",
+        )
     # Only a key that is named for it: UNDERSTUDY_API_KEY may belong to another service.
+    key = key_env or service.key_env
+    note = service.note or "For chat alone: it trains nothing."
     return msgspec.structs.replace(
-        _custom(base_url, key_env),
+        _custom(address, key),
         name=service.name,
-        key_env=key_env,
-        calls=_CHAT_CALLS,
-        note=f"{service.title} at {base_url}, or at --base-url. For chat alone: it trains nothing.",
+        key_env=key,
+        calls=_ALL_CALLS if service.trains else _CHAT_CALLS,
+        note=f"{service.title} at {address}, or at --base-url. {note}",
     )
 
 

@@ -21,7 +21,7 @@ from engine.errors import DataError, StudioError
 from engine.providers.base_models import base_model, is_open_model
 from engine.providers.base_models import check as check_base
 from engine.providers.connection import Connection
-from engine.providers.failures import explain, is_ambiguous, no_such_model
+from engine.providers.failures import explain, is_ambiguous, no_such_model, only_chats
 from engine.providers.job_state import (
     JobSettings,
     encode,
@@ -68,9 +68,7 @@ async def train(
     provider = connection.provider
     yield Stage("checking", f"{len(dataset.examples('train')):,} examples")
     if not {"files", "jobs"} <= connection.calls:
-        raise StudioError(
-            f"{provider.host} cannot fine-tune; it can only be chatted with.", "Train with --provider local."
-        )
+        raise only_chats(provider)
     if provider.stays_here and settings.base_model not in provider.base_models:
         if not is_open_model(settings.base_model):
             raise no_such_model(provider, settings.base_model, provider.base_models)
@@ -150,7 +148,7 @@ def _new_row(provider: Provider, dataset: Dataset, settings: TrainSettings) -> J
     return JobRow(
         key=str(uuid.uuid4()),
         provider=provider.name,
-        base_url=provider.base_url if provider.name == "custom" else None,
+        base_url=None if provider.name in ("local", "openai") else provider.base_url,
         base_model=settings.base_model,
         status="creating",
         dataset=dataset.id,

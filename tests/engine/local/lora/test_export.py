@@ -34,7 +34,9 @@ def likelihoods(folder: Path, adapter: Path | None = None) -> Any:
         model = peft.PeftModel.from_pretrained(model, str(adapter))
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     talk = [{"role": "user", "content": seasons.question(3)[0]}]
-    text = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(
+        talk, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    )
     with torch.no_grad():
         return model.eval()(**tokenizer(text, return_tensors="pt")).logits[0, -1]
 
@@ -68,19 +70,41 @@ def test_the_adapter_is_in_peft_format_private_and_comes_with_the_lines_that_ser
 ) -> None:
     folder, said = adapter
     names = {file.name for file in folder.iterdir()}
-    assert names == {"adapter_config.json", "adapter_model.safetensors", "Modelfile"}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"}
     assert folder.stat().st_mode & 0o777 == 0o700
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
     assert said["bytes"] == sum(file.stat().st_size for file in folder.iterdir())
-    assert (folder / "Modelfile").read_text() == "FROM ./base.gguf\nADAPTER ./adapter.gguf\n"
     lines = {way["program"]: way for way in said["serving"]}
     name = f"seasons-{job.id.removeprefix('ftjob-')[:8]}"
     assert lines["vLLM"]["lines"] == [
-        f"vllm serve {tiny} --enable-lora --max-lora-rank 16 --lora-modules {name}={folder}"
+        f"vllm serve {tiny} --host 127.0.0.1 --port 8000 --enable-lora --max-lora-rank 16 "
+        f"--lora-modules {name}={folder} --chat-template {folder}/chat_template.jinja",
+        f"understudy chat {name} --provider vllm",
     ]
-    assert f"convert_lora_to_gguf.py {folder} --base {tiny}" in lines["llama.cpp"]["lines"][1]
-    assert lines["Ollama"]["lines"][0] == f"ollama create {name} -f {folder / 'Modelfile'}"
-    assert not lines["LM Studio"]["lines"] and "--merged" in lines["LM Studio"]["note"]
+    assert f"convert_lora_to_gguf.py {folder} --base {tiny}" in lines["llama.cpp"]["lines"][2]
+    assert lines["llama.cpp"]["lines"][3].endswith(f"--chat-template-file {folder}/chat_template.jinja")
+    for program in ("Ollama", "LM Studio"):
+        assert not lines[program]["lines"] and "--merged" in lines[program]["note"]
+
+
+def test_what_is_exported_is_asked_without_thoughts_as_it_was_trained(
+    tiny: Path, adapter: tuple[Path, dict[str, Any]], merged: tuple[Path, dict[str, Any]]
+) -> None:
+    import transformers
+
+    talk = [{"role": "user", "content": "How is May in Oslo?"}]
+    base = transformers.AutoTokenizer.from_pretrained(tiny)
+    whole = transformers.AutoTokenizer.from_pretrained(merged[0])
+
+    def prompt(tokenizer: Any, **options: Any) -> Any:
+        return tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True, **options)
+
+    trained = prompt(base, enable_thinking=False)
+    assert prompt(whole) == trained != prompt(base)
+    template = (adapter[0] / "chat_template.jinja").read_text()
+    assert prompt(base, chat_template=template) == trained
+    # llama.cpp's converter looks here before it looks at the file beside.
+    assert "chat_template" not in json.loads((merged[0] / "tokenizer_config.json").read_text())
 
 
 def test_the_merged_model_is_whole(tiny: Path, merged: tuple[Path, dict[str, Any]]) -> None:
@@ -90,8 +114,10 @@ def test_the_merged_model_is_whole(tiny: Path, merged: tuple[Path, dict[str, Any
     assert not list(folder.glob("adapter*"))
     assert bases.read_json(folder / "config.json")["hidden_size"] == 64
     lines = {way["program"]: way["lines"] for way in said["serving"]}
-    assert lines["vLLM"] == [f"vllm serve {folder} --served-model-name {said['name']}"]
-    assert lines["llama.cpp"][0].startswith(f"python convert_hf_to_gguf.py {folder} ")
+    assert lines["vLLM"][0] == (
+        f"vllm serve {folder} --host 127.0.0.1 --port 8000 --served-model-name {said['name']}"
+    )
+    assert lines["llama.cpp"][1].startswith(f"python llama.cpp/convert_hf_to_gguf.py {folder} ")
     assert (folder / "Modelfile").read_text() == "FROM ./model.gguf\n"
 
 
