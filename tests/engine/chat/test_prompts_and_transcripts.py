@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.archive import CheckpointRow, JobRow, Studio
 from engine.archive.chats import chat_turns, create_chat
 from engine.archive.jobs import save_checkpoints, save_job
@@ -31,6 +33,16 @@ async def test_a_model_of_ours_hears_what_it_was_trained_with(studio: Studio) ->
     assert await system_prompt(studio, "ft:imitation:a:12:ckpt-step-7") == "You are B."
     assert await system_prompt(studio, "ft:imitation:c:3:ckpt-step-5") == "You are C."
     for other in ("imitation", "ft:imitation:a", "gpt-4.1-mini", "k1"):
+        assert await system_prompt(studio, other) == ""
+
+
+async def test_an_exported_model_hears_it_in_other_programs_too(studio: Studio) -> None:
+    for at, letters in enumerate(("6ea00ddc", "45ea4f88")):
+        made = row(f"k{at}", f"ft:tiny:wren:{letters}", f"You are {letters}.")
+        await save_job(studio, msgspec.structs.replace(made, id=f"ftjob-{letters}3db23ca8854b27aa"))
+    for name in ("wren-45ea4f88", "wren-45ea4f88:latest", "understudy/wren-45ea4f88"):
+        assert await system_prompt(studio, name) == "You are 45ea4f88."
+    for other in ("wren", "wren-45ea4f8", "wren-45ea4f88-q4", "45ea4f88"):
         assert await system_prompt(studio, other) == ""
 
 
