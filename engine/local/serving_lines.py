@@ -1,6 +1,6 @@
 """The command lines with which other programs serve an exported model.
 
-vLLM's, llama.cpp's and mlx-lm's were run as they are printed; Ollama's and LM Studio's follow their own pages.
+vLLM's, llama.cpp's and mlx-lm's were run as printed; Ollama's and LM Studio's follow their own pages.
 Each names its port, since defaults move, and listens on this machine alone, since vLLM's default does not.
 """
 
