@@ -24,7 +24,7 @@ from engine.archive.message_rows import REPLIES, insert, statements
 from engine.archive.studio import Studio, connect, explained
 from engine.conversation import Conversation, Sender
 from engine.errors import StudioError
-from engine.packed import PackedConversation, packed
+from engine.packed import PackedConversation, packed, storable
 
 PROGRESS_SECONDS = 0.1
 CANCELLED = ("The import was cancelled.", "The studio is as it was before.")
@@ -111,7 +111,11 @@ async def ingest(
             raise _Stopped
 
     def origin() -> Origin:
-        return Origin(source, importer, path, time.time_ns() // 1_000_000, owner, report.owner, edits)
+        now = time.time_ns() // 1_000_000
+        # A file's name need not be UTF-8, nor a word from the command line.
+        return Origin(
+            storable(source), importer, storable(path), now, storable(owner), storable(report.owner), edits
+        )
 
     def end(merged: Merged) -> None:
         report.already_there = merged.taken - merged.inserted

@@ -279,6 +279,9 @@ async def test_text_that_no_database_can_hold(studio):
     await take(studio, thread(broken, title="\udc00"))
     assert len(await texts(studio)) == 2501
     assert (await texts(studio))[-1] == "half ? an emoji\0!"
+    for _ in range(2):
+        await take(studio, thread([message("a", 1)]), source="\udc9b", path="/caf\udce9", owner="\ud800")
+    assert "?" in {row.source for row in await reading.conversations(studio)}
 
 
 class Bulk:
