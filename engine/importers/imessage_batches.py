@@ -57,7 +57,7 @@ class _Reading:
 
     def take(self, batch: list[Line]) -> bool:
         """False where these lines are not for here."""
-        numbers, guids, texts, bodies, handles, dates, mines, refers, marks, _ = zip(*batch, strict=True)
+        numbers, guids, texts, bodies, handles, dates, mines, refers, marks = zip(*batch, strict=True)
         if set(map(type, dates)) != {int} or min(dates) < FIRST_NANOSECONDS:
             return False
         codec, writers, columns, counted = self._ask.codec, self._writers, self.read.columns, self.report

@@ -74,7 +74,7 @@ def read_lines(
     with_oneself = thread.members == (ME,)
     come_back: dict[str, tuple[int, bool]] = {}  # its ROWID, and whether its text was recovered
     for line in lines(connection, ask, thread.rows):
-        rowid, guid, text, body, handle, date, mine, referred, mark, _ = line
+        rowid, guid, text, body, handle, date, mine, referred, mark = line
         if type(date) is int and date >= FIRST_NANOSECONDS:
             time = EPOCH + date // 1_000_000
         else:

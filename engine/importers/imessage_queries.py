@@ -17,15 +17,8 @@ from engine.importers.row_number import row_number
 BATCH = 500
 
 # A row in which none of these is set is a line of text and nothing else.
-_ODD = (
-    "item_type",
-    "associated_message_type",
-    "is_audio_message",
-    "date_edited",
-    "date_retracted",
-    "balloon_bundle_id",
-    "subject",
-)
+_ODD_NUMBERS = ("item_type", "is_audio_message", "date_edited", "date_retracted")
+_ODD_TEXTS = ("balloon_bundle_id", "subject")
 
 Line = tuple[
     int,
@@ -37,12 +30,10 @@ Line = tuple[
     int | None,
     bytes | None,
     int | None,
-    bytes | None,
 ]
 """A row as it is first read: its number, guid, text, attributedBody, handle_id, date, is_from_me, what it
-refers to (a reaction its target, any other row the message that it answers), its mark (the
-associated_message_type, ODD where that is none and more than text is in the row, else None or 0) and its
-message_summary_info.
+refers to (a reaction its target, any other row the message that it answers) and its mark: the
+associated_message_type, ODD where that is none and more than text is in the row, else None.
 
 Texts are bytes: decoding them here is four times as fast as a text_factory that bears bad UTF-8."""
 
@@ -52,13 +43,15 @@ _EMPTY = Row(0, *[None] * len(COLUMNS))
 
 class Queries(msgspec.Struct, frozen=True):
     """lines: the Lines of the rows whose numbers are in a JSON array, in its order. rows: their Rows.
-    attachments: theirs, each behind the number of its row. emoji: of a reaction.
+    summaries: the message_summary_info of each, behind its number. attachments: theirs, likewise. emoji: of
+    a reaction.
 
     carrying: the numbers of the rows that have attachments. codec: what the texts are encoded in.
     """
 
     lines: str
     rows: str
+    summaries: str
     attachments: str
     emoji: str
     carrying: frozenset[int]
@@ -69,15 +62,16 @@ def queries(connection: sqlite3.Connection) -> Queries:
     def read(name: str, cast: str = "BLOB") -> str:
         return fields(connection, "message", [name], "m.", cast)[0]
 
-    code = read("associated_message_type", "INTEGER")
-    is_odd = [f"ifnull(m.{name}, 0) <> 0" for name in _ODD if name in columns(connection, "message")]
+    raw, code = read("associated_message_type", ""), read("associated_message_type", "INTEGER")
+    # As few steps as can be: this is asked of every row.
+    odd = [read(name, "") for name in _ODD_NUMBERS]
+    odd += [f"{read(name, '')} IS NOT NULL" for name in _ODD_TEXTS]
     line = (
         read("guid"), read("text"), read("attributedBody"), read("handle_id", ""), read("date", ""),
         read("is_from_me", "INTEGER"),
-        f"CASE WHEN {code} <> 0 AND ({REACTION.format(code)}) THEN {read('associated_message_guid')}"
+        f"CASE WHEN {raw} AND ({REACTION.format(code)}) THEN {read('associated_message_guid')}"
         f" ELSE {read('thread_originator_guid')} END",
-        f"CASE WHEN {code} <> 0 THEN {code} WHEN {' OR '.join(is_odd) or '0'} THEN {ODD} END",
-        read("message_summary_info"),
+        f"CASE WHEN {raw} THEN coalesce(nullif({code}, 0), {ODD}) WHEN {' OR '.join(odd)} THEN {ODD} END",
     )  # fmt: skip
     row = [read(name, cast) for name, cast in COLUMNS.items()]
     names = ("transfer_name", "filename", "mime_type", "uti")
@@ -102,6 +96,8 @@ def queries(connection: sqlite3.Connection) -> Queries:
             FROM json_each(?) j CROSS JOIN message m ON m.{number} = j.value""",  # noqa: S608 - our own list
         f"""SELECT m.{number}, {", ".join(row)}
             FROM json_each(?) j CROSS JOIN message m ON m.{number} = j.value""",  # noqa: S608 - our own list
+        f"""SELECT m.{number}, {read("message_summary_info")}
+            FROM json_each(?) j CROSS JOIN message m ON m.{number} = j.value""",  # noqa: S608
         f"""SELECT c.message, {", ".join(described)}
             FROM json_each(?) j CROSS JOIN temp.carried c ON c.message = j.value
             CROSS JOIN attachment a ON a.{file} = c.attachment
@@ -136,17 +132,20 @@ def whole(
             marker = attachment(*described)
             if marker is not None:
                 attached.setdefault(number, []).append(marker)
-    rows = [_unmarked(line, ask.codec) for line in lines if not line[8]]
-    marked = [line[0] for line in lines if line[8]]
-    if marked:
-        rows += map(Row._make, connection.execute(ask.rows, (json.dumps(marked),)).fetchall())
-    return {row.rowid: (row, attached.get(row.rowid, [])) for row in rows}
+    found: dict[int, Row] = {}
+    if marked := [line[0] for line in lines if line[8]]:
+        for row in map(Row._make, connection.execute(ask.rows, (json.dumps(marked),)).fetchall()):
+            found[row.rowid] = row
+    if unmarked := {line[0]: line for line in lines if not line[8]}:
+        for number, summary in connection.execute(ask.summaries, (json.dumps([*unmarked]),)):
+            found[number] = _unmarked(unmarked[number], summary, ask.codec)
+    return {number: (row, attached.get(number, [])) for number, row in found.items()}
 
 
-def _unmarked(line: Line, codec: str) -> Row:
+def _unmarked(line: Line, summary: bytes | None, codec: str) -> Row:
     """All that is in such a row, without what is of no matter to what it says."""
     text = None if line[2] is None else line[2].decode(codec, "replace")
-    return Row(line[0], None, text, line[3], *_EMPTY[4:13], line[9], *_EMPTY[14:])
+    return Row(line[0], None, text, line[3], *_EMPTY[4:13], summary, *_EMPTY[14:])
 
 
 def emoji(connection: sqlite3.Connection, ask: Queries, number: int) -> str:
