@@ -43,6 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "HF_HUB_CACHE",
         "HUGGINGFACE_HUB_CACHE",
         "HF_ENDPOINT",
+        "UNDERSTUDY_LOCAL_MODELS",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
@@ -181,12 +182,14 @@ def test_what_suits_a_machine(
     kind: str, memory: int, best: str | None, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base_models, "machine", lambda: Machine(kind, memory))  # type: ignore[arg-type]
+    with_extra(monkeypatch, True)
     chosen = suits([row for row in listed(home) if row.licence])
     assert (chosen and chosen.id) == best
 
 
 def test_a_model_too_large_for_the_machine_is_warned_of(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_models, "machine", lambda: Machine("cuda", 8 * GB))
+    with_extra(monkeypatch, True)
     found = plan(
         tortoise(), provider("local"), TrainSettings("Qwen/Qwen3-8B"), base_model("Qwen/Qwen3-8B", home)
     )
