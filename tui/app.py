@@ -43,6 +43,7 @@ How a pane is made
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -174,6 +175,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self.theme = textual_name("ansi" if self.no_color else self.theme_name)
         if self.no_color:
             self._filters = [NoColour(), *(one for one in self._filters if not isinstance(one, Monochrome))]
+        self.stylesheet.set_variables(self.get_css_variables())
         if self.slow:
             self.status.publish("line", "ssh" if os.environ.get("SSH_CONNECTION") else "slow line")
         for pane in PANES:
@@ -381,7 +383,13 @@ class UnderstudyApp(App[None], inherit_bindings=False):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return FALLBACK
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """As in App, which would parse every style anew for the first theme, and again for the first pane."""
+        if self._is_mounted:
+            super().refresh_css(animate)
+
     def on_mount(self) -> None:
+        self.call_after_refresh(_collect_garbage)
         self.call_after_refresh(self._take_up_jobs)
         self.call_after_refresh(self._tell_problems)
         self.app_resume_signal.subscribe(self, self._resumed)
@@ -476,6 +484,14 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             with suppress(OSError):
                 sys.__stderr__.write(safe_line(self._last_words) + "\n")
                 sys.__stderr__.flush()
+
+
+def _collect_garbage() -> None:
+    """From the first paint on, and never among the modules: they stay, and to walk them takes a tenth of
+    a second."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _make(pane: Entry) -> Screen[Any]:

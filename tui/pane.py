@@ -41,7 +41,7 @@ class Pane(Screen[bool], inherit_bindings=False):
         .inspector { display: none; width: 41; height: 1fr; padding: 0 0 0 1; border-left: solid $rule; }
         .line { height: 1; padding: 0 1; color: $muted; }
         .detail > .line, .inspector > .line { padding: 0; }
-        .gap { height: 1; }
+        .over { margin: 0 0 1 0; }
         &.-three .list { width: 36; }
         &.-three .inspector { display: block; }
         &.-narrow .list { width: 1fr; }

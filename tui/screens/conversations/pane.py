@@ -99,16 +99,14 @@ class ConversationsPane(Pane):
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
             yield Search(id="find")
-            yield Static("", classes="line", id="narrowed")
-            yield Static("", classes="gap")
+            yield Static("", classes="line over", id="narrowed")
             yield ConversationList()
             hits = HitList()
             hits.display = False
             yield hits
             yield Static("", classes="line", id="many")
         with Vertical(classes="detail"):
-            yield TitleLine(classes="line", id="title")
-            yield Static("", classes="gap")
+            yield TitleLine(classes="line over", id="title")
             yield Transcript()
             yield Static("", classes="line", id="place")
         with Vertical(classes="inspector"):
