@@ -110,7 +110,7 @@ main()
     with PseudoTerminal(line, columns=80, rows=24) as terminal:
         terminal.wait_for("Hare")
         terminal.press("q")
-        assert "collects True frozen True" in terminal.wait_for("frozen")
+        assert "collects True frozen True" in terminal.wait_for("frozen True", "frozen False")
 
 
 def test_over_ssh_there_are_fewer_frames_and_no_animation() -> None:
