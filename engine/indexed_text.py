@@ -8,7 +8,7 @@ a phrase. Questions go through the same door as texts.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 # Written without spaces between words, or with endings grown onto them.
 _UNSPACED = (
@@ -16,14 +16,11 @@ _UNSPACED = (
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
 _SYMBOLS = "©®™\u2190-\u2bff\U0001f000-\U0001fbff"
-# The first part passes over what most texts are made of: the sets cost ten times as much a letter.
-_ALONE = re.compile(f"[^\\x00-\\xa8](?<=[{_UNSPACED}{_SYMBOLS}])")
-_LETTER = re.compile(f"[{_UNSPACED}]")
 
 
 def indexed_text(text: str) -> str:
     """The text with every letter of an unspaced script and every symbol as a word."""
-    return text if text.isascii() else _ALONE.sub(_apart, text)
+    return text if text.isascii() else _alone().sub(_apart, text)
 
 
 def indexed_texts(texts: list[str]) -> list[str]:
@@ -31,8 +28,15 @@ def indexed_texts(texts: list[str]) -> list[str]:
     joined = "\0".join(texts)
     if joined.count("\0") >= len(texts):  # one of them has a NUL of its own
         return [indexed_text(text) for text in texts]
-    cut = _ALONE.sub(_apart, joined)
+    cut = _alone().sub(_apart, joined)
     return cut.split("\0") if texts else []
+
+
+@cache
+def _alone() -> re.Pattern[str]:
+    # Made when the first text needs it: that takes longer than all the rest of the module.
+    # The first part passes over what most texts are made of: the sets cost ten times as much a letter.
+    return re.compile(f"[^\\x00-\\xa8](?<=[{_UNSPACED}{_SYMBOLS}])")
 
 
 def _apart(found: re.Match[str]) -> str:
@@ -42,4 +46,4 @@ def _apart(found: re.Match[str]) -> str:
 @lru_cache(maxsize=4096)
 def _word(sign: str) -> str:
     # A symbol is no letter to the index; its stand-in from the private planes is.
-    return f" {sign} " if _LETTER.match(sign) else f" {chr(0xF0000 + ord(sign))} "
+    return f" {sign} " if re.match(f"[{_UNSPACED}]", sign) else f" {chr(0xF0000 + ord(sign))} "

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
 
 _MARKS = 8
 """Zero-width characters that may stand on one base character. Emoji flags need seven."""
+
+# The vowels and endings of Hangul letters, which have no width after the first.
+_JOINED = frozenset(map(chr, range(0x1160, 0x1200)))
+
+# To list every zero-width character takes longer than to start; they are among what is no word.
+_MAYBE_PILED = re.compile(f"(?![\\0-\u02ff])[\\W\u1160-\u11ff]{{{_MARKS + 1},}}")
 
 
 def harmless(text: str) -> str:
@@ -23,7 +28,7 @@ def harmless(text: str) -> str:
     text = text.expandtabs(4) if "\t" in text else text
     if text.isascii():
         return text if text.isprintable() else text.translate(_TABLE)
-    return _piles().sub(r"\1", text.translate(_TABLE))
+    return _MAYBE_PILED.sub(_cut, text.translate(_TABLE))
 
 
 def harmless_line(text: str) -> str:
@@ -44,13 +49,16 @@ def _table() -> dict[int, str]:
 _TABLE = _table()
 
 
-@cache
-def _piles() -> re.Pattern[str]:
-    """Runs of more zero-width characters than any script or emoji needs."""
-    narrow = [
-        chr(code)
-        for code in [*range(0x300, 0x20000), *range(0xE0000, 0xE0200)]
-        if unicodedata.category(chr(code)) in ("Mn", "Me", "Cf") or 0x1160 <= code <= 0x11FF
-    ]
-    one = f"[{re.escape(''.join(narrow))}]"
-    return re.compile(f"({one}{{{_MARKS}}}){one}+")
+def _cut(run: re.Match[str]) -> str:
+    """What may hold a pile, with no more zero-width characters in a row than any script or emoji needs."""
+    kept: list[str] = []
+    piled = 0
+    for character in run[0]:
+        piled = piled + 1 if _zero_width(character) else 0
+        if piled <= _MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def _zero_width(character: str) -> bool:
+    return unicodedata.category(character) in ("Mn", "Me", "Cf") or character in _JOINED

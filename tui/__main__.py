@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ def open_screen(studio: Path, demo: bool) -> int:
     """Run the screen on a studio file; the process's exit code."""
     from tui import terminal
 
+    gc.disable()  # until the first paint: nothing made on the way there is garbage
     loaded = config.load()
     terminal.prepare(loaded.settings)
     from tui.app import UnderstudyApp  # commands without a screen never load textual

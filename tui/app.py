@@ -1,52 +1,10 @@
-"""The app: panes, the line on top, the studio, and how it ends.
-
-How a pane is made
-------------------
-1. Write `tui/screens/<name>/__init__.py` with a subclass of `tui.pane.Pane` and add it to `PANES`
-   below (a pane whose module does not exist is left out). Set `DIGIT`, and
-
-       BINDINGS = bindings("training")          # the keys of every pane come by inheritance
-
-   after adding the group "training" to the table in `tui/actions.py`; each row's action is a
-   method `action_...` of the pane. Rows with a label appear in the line of keys by themselves;
-   `check_action` returning False hides one that does not apply (call `refresh_bindings()` after a
-   change). Styles go into `DEFAULT_CSS`; colours are `$accent` (the AI sender only), `$muted`,
-   `$faint`, `$rule`, `$bar`, `$hit`, `$error`.
-2. `compose_body` yields a container of class `list` and one of class `detail`: from 100 columns they
-   stand side by side, below that one at a time (`self.open_detail()`, esc goes back). Breakpoint
-   classes on the screen: `-narrow`, `-two` (100), `-three` (140).
-   Lists subclass `tui.widgets.line_list.LineList` (draw one row as `Content`); conversations are
-   `tui.widgets.transcript.Transcript`; typing is `tui.widgets.field.Field` (give it the class
-   "field" so that `back` does not focus it). Questions with several answers:
-   `self.app.push_screen(Choose(title, rows), callback)` from `tui.widgets.choose`.
-3. `arrive` is called after each time the pane was drawn. Load there, in a worker:
-
-       def arrive(self) -> None:
-           self.work("load", self._load)
-
-       async def _load(self) -> None:
-           studio = await self.studio_app.studio()
-           self.post_message(self.Loaded(await jobs.jobs(studio)))   # engine imports go in here
-
-   The worker posts messages; only `on_...` handlers touch widgets. A StudioError is shown in the
-   last line, anything else ends in the crash log. `self.say(sentence, remedy)` uses that line too.
-4. The line on top: `self.studio_app.status.publish("job", "step 12/300 · LIVE", urgency=1)`, an empty
-   text takes it back; `status.count(3, 142)` puts a number behind a pane.
-5. Providers: `await self.studio_app.connection("local")`; connections are kept and closed at the end.
-   From one pane to another: `self.studio_app.go(5, model)`, and in that pane's `arrive`
-   `self.studio_app.wanted(5)`. Conversations takes `(conversation id, message id)` or a person's
-   name. After changing the archive call `self.studio_app.touched()`.
-6. Everything foreign goes through `safe_text`, `safe_line` or `content` of `tui.safe_text`. The
-   helpers in `tui.widgets.cells` align columns. Never build Content from markup with foreign text.
-"""
+"""The app: panes, keys, the studio and what the panes share. `tui/pane.py` says how a pane is made."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
-import signal
-import sys
-import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
@@ -56,19 +14,18 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from rich.console import RenderableType
 from textual import events
 from textual._compositor import CompositorUpdate
-from textual.app import App, ScreenStackError
+from textual.app import ScreenStackError
 from textual.filter import Monochrome
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.worker import WorkerFailed
 
-from engine import config, crash
+from engine import config
 from tui import keymap, terminal
 from tui.actions import bindings
 from tui.driver import TerminalDriver
+from tui.ending import EndingApp
 from tui.frames import Frame, Shown
 from tui.keyboard import InOrder, Typed
 from tui.pane import Pane
@@ -111,7 +68,7 @@ PANES = tuple(
 )
 
 
-class UnderstudyApp(App[None], inherit_bindings=False):
+class UnderstudyApp(EndingApp, inherit_bindings=False):
     """The studio's screen. `studio_path` is opened, or made, after the first paint.
 
     demo: the studio is a throw-away one, and the line on top says so. loaded: the settings.
@@ -165,7 +122,6 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self.holding = False
         self._going = False
         self._interrupted = 0.0
-        self._last_words = ""
         self._shown, self._painted_size = Shown(), Size(0, 0)
         self._typed = InOrder(self, self._take, self._takes_keys)
         for theme in (DARK, LIGHT):
@@ -174,6 +130,7 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self.theme = textual_name("ansi" if self.no_color else self.theme_name)
         if self.no_color:
             self._filters = [NoColour(), *(one for one in self._filters if not isinstance(one, Monochrome))]
+        self.stylesheet.set_variables(self.get_css_variables())
         if self.slow:
             self.status.publish("line", "ssh" if os.environ.get("SSH_CONNECTION") else "slow line")
         for pane in PANES:
@@ -376,31 +333,21 @@ class UnderstudyApp(App[None], inherit_bindings=False):
         self._begin_batch()
         self.set_timer(delay, release)
 
-    # Beginning and end
+    # The first paint
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return FALLBACK
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """As in App, which would parse every style anew for the first theme, and again for the first pane."""
+        if self._is_mounted:
+            super().refresh_css(animate)
+
     def on_mount(self) -> None:
+        self.call_after_refresh(_collect_garbage)
         self.call_after_refresh(self._take_up_jobs)
         self.call_after_refresh(self._tell_problems)
         self.app_resume_signal.subscribe(self, self._resumed)
-        if self.is_headless:
-            return
-        loop = asyncio.get_running_loop()
-        # Beside the screen: logged, for a traceback on the terminal would hold private text; not the end.
-        loop.set_exception_handler(lambda _loop, context: self._crash_log(context.get("exception")))
-        threading.excepthook = lambda args: self._crash_log(args.exc_value)
-
-        driver = self._driver
-
-        def leave(code: int) -> None:
-            if isinstance(driver, TerminalDriver):
-                driver.leaving = True
-            with suppress(RuntimeError):  # it has ended already
-                loop.call_soon_threadsafe(partial(self.exit, return_code=code))
-
-        terminal.watch(leave, driver.restore_modes if isinstance(driver, TerminalDriver) else lambda: None)
 
     def _resumed(self, _: object) -> None:
         """Whoever had the terminal meanwhile has drawn on it."""
@@ -442,40 +389,13 @@ class UnderstudyApp(App[None], inherit_bindings=False):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._studio.close(), CLOSING)
 
-    def _handle_exception(self, error: Exception) -> None:
-        """A bug. Textual would print a traceback with local variables, which are private messages."""
-        self._return_code = 1
-        if self._exception is None:
-            self._exception = error
-            self._exception_event.set()
-        self._bug(error.error if isinstance(error, WorkerFailed) else error)
-        self._close_messages_no_wait()
 
-    def _fatal_error(self) -> None:
-        self._bug(sys.exception())
-        self._close_messages_no_wait()
-
-    def panic(self, *renderables: RenderableType) -> None:
-        """Textual's way out when the input thread fails: the renderables hold a traceback."""
-        self._return_code = 128 + signal.SIGHUP if terminal.gone() else 1
-        self._last_words = self._last_words or "The terminal could not be read any more."
-        self._close_messages_no_wait()
-
-    def _bug(self, error: BaseException | None) -> None:
-        log = self._crash_log(error)
-        where = f"What happened, without any of your text: {log}" if log else "No crash log could be written."
-        self._last_words = self._last_words or f"Understudy stopped because of a mistake in it. {where}"
-
-    def _crash_log(self, error: BaseException | None) -> Path | None:
-        if error is None or (isinstance(error, OSError) and terminal.gone()):
-            return None
-        return crash.write(self.studio_path.parent, error)
-
-    def _print_error_renderables(self) -> None:
-        if self._last_words and sys.__stderr__ is not None and not self.is_headless:
-            with suppress(OSError):
-                sys.__stderr__.write(safe_line(self._last_words) + "\n")
-                sys.__stderr__.flush()
+def _collect_garbage() -> None:
+    """From the first paint on, and never among the modules: they stay, and to walk them takes a tenth of
+    a second."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _make(pane: Entry) -> Screen[Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from engine.importing import Imported
     from tui.app import UnderstudyApp
     from tui.screens.importing.owner import Question
+    from tui.screens.importing.preview import Preview
 
 SOURCE = "import"
 """The name of an import in the line on top."""
@@ -35,27 +36,26 @@ SOURCE = "import"
 
 @dataclass
 class Wanted:
-    """What to import. exports: None where the paths are still to be looked into. estimates: rows in each.
+    """What to import. preview: what lies at the paths, None where they are still to be looked into.
 
     owner: whose they all are. typed: the paths as a person gave them."""
 
     paths: Sequence[Path]
-    exports: Sequence[Export] | None = None
-    left: Sequence[Left] = ()
-    estimates: Sequence[int] = ()
+    preview: Preview | None = None
     owner: str | None = None
     typed: str = ""
 
 
 @dataclass
 class Import:
-    """typed: the paths as they were given. rows, of: read so far and, where that can be told, in the end.
+    """typed, preview: as they were wanted. rows, of: read so far and, where that can be told, in the end.
     imported, failed: what was taken over, and what was not and why. left: what is no export. error: why
     nothing was. owners: by source, who one is as far as that is known. questions: whose exports these are,
     as far as nobody was asked yet."""
 
     began: float
     typed: str = ""
+    preview: Preview | None = None
     rows: int = 0
     of: int | None = None
     seconds: float = 0.0
@@ -85,7 +85,7 @@ class Imports:
     def begin(self, wanted: Wanted) -> Import:
         """Import what is wanted; nothing where an import goes on already. Returns the one that goes on."""
         if self.now is None or self.now.ended:
-            self.now = Import(monotonic(), wanted.typed)
+            self.now = Import(monotonic(), wanted.typed, wanted.preview)
             self._tell(self.now)
             self.app.run_worker(self._run(self.now, wanted), group="import")
         return self.now
@@ -104,22 +104,27 @@ class Imports:
     async def _run(self, now: Import, wanted: Wanted) -> None:
         """Everything at the paths, one export after the other; what cannot be read costs itself alone."""
         from engine.importers.finding import recognise_all
+        from tui.screens.importing.preview import estimates
 
         def show(rows: int, of: int | None) -> None:
             now.rows, now.of, now.seconds = rows, of, monotonic() - now.began
             self._tell(now)
 
         try:
-            exports, now.left = wanted.exports, wanted.left
-            if exports is None:
+            exports: Sequence[Export]
+            rows: Sequence[int] = ()
+            if wanted.preview is None:
                 found = await asyncio.to_thread(recognise_all, wanted.paths)
                 exports, now.left = found.exports, found.left
+            else:
+                exports, now.left = [seen.export for seen in wanted.preview.exports], wanted.preview.left
+                rows = estimates(wanted.preview)
             studio = await self.app.studio()
             now.imported, now.failed = await _take_over(
                 studio,
                 exports,
                 owner=wanted.owner,
-                estimates=wanted.estimates,
+                estimates=rows,
                 progress=show,
                 cancelled=lambda: now.cancelled,
             )

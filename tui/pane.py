@@ -1,4 +1,44 @@
-"""What every pane is: a screen with the line on top, its content and the line of keys."""
+"""What every pane is: a screen with the line on top, its content and the line of keys.
+
+How a pane is made
+------------------
+1. Write `tui/screens/<name>/__init__.py` with a subclass of `Pane` and add it to `PANES` in `tui/app.py`
+   (a pane whose module does not exist is left out). Set `DIGIT`, and
+
+       BINDINGS = bindings("training")          # the keys of every pane come by inheritance
+
+   after adding the group "training" to the table in `tui/actions.py`; each row's action is a
+   method `action_...` of the pane. Rows with a label appear in the line of keys by themselves;
+   `check_action` returning False hides one that does not apply (call `refresh_bindings()` after a
+   change). Styles go into `DEFAULT_CSS`; colours are `$accent` (the AI sender only), `$muted`,
+   `$faint`, `$rule`, `$bar`, `$hit`, `$error`.
+2. `compose_body` yields a container of class `list` and one of class `detail`: from 100 columns they
+   stand side by side, below that one at a time (`self.open_detail()`, esc goes back). Breakpoint
+   classes on the screen: `-narrow`, `-two` (100), `-three` (140).
+   Lists subclass `tui.widgets.line_list.LineList` (draw one row as `Content`); conversations are
+   `tui.widgets.transcript.Transcript`; typing is `tui.widgets.field.Field` (give it the class
+   "field" so that `back` does not focus it). Questions with several answers:
+   `self.app.push_screen(Choose(title, rows), callback)` from `tui.widgets.choose`.
+3. `arrive` is called after each time the pane was drawn. Load there, in a worker:
+
+       def arrive(self) -> None:
+           self.work("load", self._load)
+
+       async def _load(self) -> None:
+           studio = await self.studio_app.studio()
+           self.post_message(self.Loaded(await jobs.jobs(studio)))   # engine imports go in here
+
+   The worker posts messages; only `on_...` handlers touch widgets. A StudioError is shown in the
+   last line, anything else ends in the crash log. `self.say(sentence, remedy)` uses that line too.
+4. The line on top: `self.studio_app.status.publish("job", "step 12/300 · LIVE", urgency=1)`, an empty
+   text takes it back; `status.count(3, 142)` puts a number behind a pane.
+5. Providers: `await self.studio_app.connection("local")`; connections are kept and closed at the end.
+   From one pane to another: `self.studio_app.go(5, model)`, and in that pane's `arrive`
+   `self.studio_app.wanted(5)`. Conversations takes `(conversation id, message id)` or a person's
+   name. After changing the archive call `self.studio_app.touched()`.
+6. Everything foreign goes through `safe_text`, `safe_line` or `content` of `tui.safe_text`. The
+   helpers in `tui.widgets.cells` align columns. Never build Content from markup with foreign text.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +67,7 @@ P = ParamSpec("P")
 
 
 class Pane(Screen[bool], inherit_bindings=False):
-    """Subclass it, set DIGIT and BINDINGS, write `compose_body` and `arrive`. See tui/app.py."""
+    """Subclass it, set DIGIT and BINDINGS, write `compose_body` and `arrive`."""
 
     DIGIT: ClassVar[int] = 0
     AUTO_FOCUS = "LineList"
@@ -41,7 +81,7 @@ class Pane(Screen[bool], inherit_bindings=False):
         .inspector { display: none; width: 41; height: 1fr; padding: 0 0 0 1; border-left: solid $rule; }
         .line { height: 1; padding: 0 1; color: $muted; }
         .detail > .line, .inspector > .line { padding: 0; }
-        .gap { height: 1; }
+        .over { margin: 0 0 1 0; }
         &.-three .list { width: 36; }
         &.-three .inspector { display: block; }
         &.-narrow .list { width: 1fr; }

@@ -43,7 +43,15 @@ logging.getLogger("aiosqlite").disabled = True
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that takes texts from anywhere: a model's reply, a paste, a name of a file."""
+    """A connection with the studio's settings and functions, that takes texts from anywhere: a model's
+    reply, a paste, a name of a file."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for pragma in PRAGMAS:
+            self.execute(pragma)
+        self.create_function("indexed_text", 1, indexed_text, deterministic=True)
+        self.create_function("folded_name", 1, folded_name, deterministic=True)
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
@@ -152,21 +160,14 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     connection = aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, factory=_Connection)
     # A program that ends without closing its studio must end all the same.
     connection._thread.daemon = True
-    await connection
-    for pragma in PRAGMAS:
-        await connection.execute(pragma)
-    await connection.create_function("indexed_text", 1, indexed_text, deterministic=True)
-    await connection.create_function("folded_name", 1, folded_name, deterministic=True)
-    return connection
+    return await connection
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """A plain connection with the same settings, for work that fills a thread of its own."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False)
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
-    connection.create_function("indexed_text", 1, indexed_text, deterministic=True)
-    return connection
+    return sqlite3.connect(
+        path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False, factory=_Connection
+    )
 
 
 def _prepare(path: Path) -> Path:

@@ -69,6 +69,7 @@ async def begun(pilot: Pilot[None], export: Path) -> None:
     await pilot.press("i")
     await pilot.pause()
     pilot.app.screen.query_one(Paths).value = str(export)
+    await shown(pilot, " rows · ")
     await pilot.press("enter")
     await shown(pilot, "importing")
 
@@ -92,6 +93,7 @@ async def test_one_reads_and_searches_while_an_import_goes_on(tmp_path: Path, go
         await begun(pilot, thread(newer, "zoe_100002", range(50), ("Zoe", "Wren")))
         screen = app.screen
         assert isinstance(screen, Importing) and "esc leaves, and the import goes on" in text(app)
+        found = next(row for row in rows(app) if "2 conversations · " in row)
         await pilot.press("escape")
         assert "importing" in rows(app)[0] and "1 conversation" in await shown(pilot, "line 39")
         transcript = app.screen.query_one(Transcript)
@@ -104,6 +106,10 @@ async def test_one_reads_and_searches_while_an_import_goes_on(tmp_path: Path, go
         assert "importing" in rows(app)[0] and "Zoe" not in await shown(pilot, "Wren")
         await pilot.press("1", "i")
         assert str(tmp_path / "new") in await shown(pilot, "the import goes on")
+        assert found in rows(app), "and what was found there"
+        await pilot.resize_terminal(110, 36)
+        await pilot.pause()
+        assert "2 conversations · " in text(app)
         assert "⏎" not in rows(app)[-1], "there is nothing to open yet"
         await pilot.press("escape")
         await pilot.pause()

@@ -122,8 +122,7 @@ class ChatPane(Pane):
             yield Static(Content("chats"), classes="line")
             yield ChatList()
         with Vertical(classes="detail"):
-            yield Static("", id="with")
-            yield Static("", classes="gap")
+            yield Static("", classes="over", id="with")
             yield ChatView()
             yield Static("", id="state")
             with Horizontal(id="prompt"):

@@ -1,4 +1,5 @@
-"""What the pane asks in a sheet: what to narrow the list by, which day to go to, whose voice it is."""
+"""What the pane asks in a sheet: what to narrow the list by, which day to go to, whose voice it is,
+who is left out."""
 
 from __future__ import annotations
 
@@ -78,3 +79,17 @@ def voice(app: App[Any], people: Sequence[PersonRow], at: int, take: Callable[[i
     """Whose voice the model shall learn; take: called with an index among the people."""
     shown = [(person.name, plural(person.messages, "message")) for person in people]
     app.push_screen(Choose("Whose voice shall the model learn?", shown, at), take)
+
+
+def left_out(
+    app: App[Any],
+    row: ConversationRow,
+    people: Sequence[PersonRow],
+    at: int,
+    take: Callable[[int | None], None],
+) -> None:
+    """Who of the people in a conversation shall be left out there, or taken in again; as `voice`."""
+    out = {id for id, _ in row.without}
+    shown = [(person.name, "left out here" if person.id in out else "") for person in people]
+    where = row.title or "this conversation"
+    app.push_screen(Choose(f"Leave out in {where}, or take in again", shown, at), take)

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-from tui.widgets.choose import Choose
 
 if TYPE_CHECKING:
     from engine.archive import Studio
     from engine.archive.rows import ConversationRow, PersonRow
-
-
-def asked(row: ConversationRow, people: Sequence[PersonRow], chosen: int) -> Choose:
-    """Who of the people in it shall be left out in `row`, or taken in again?"""
-    out = {id for id, _ in row.without}
-    rows = [(person.name, "left out here" if person.id in out else "") for person in people]
-    return Choose(f"Leave out in {row.title or 'this conversation'}, or take in again", rows, chosen)
 
 
 async def leave_out(studio: Studio, row: ConversationRow, person: PersonRow | None = None) -> tuple[str, str]:

@@ -19,9 +19,8 @@ from tui.actions import bindings
 from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import content, safe_line
-from tui.screens.conversations import asking, places
+from tui.screens.conversations import places
 from tui.screens.conversations.details import Details, details
-from tui.screens.conversations.leaving_out import asked, leave_out
 from tui.screens.conversations.lists import ConversationList, HitList
 from tui.screens.conversations.narrowing import Narrowed, keeps, words
 from tui.screens.conversations.search import SYNTAX, Search, marks
@@ -100,16 +99,14 @@ class ConversationsPane(Pane):
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
             yield Search(id="find")
-            yield Static("", classes="line", id="narrowed")
-            yield Static("", classes="gap")
+            yield Static("", classes="line over", id="narrowed")
             yield ConversationList()
             hits = HitList()
             hits.display = False
             yield hits
             yield Static("", classes="line", id="many")
         with Vertical(classes="detail"):
-            yield TitleLine(classes="line", id="title")
-            yield Static("", classes="gap")
+            yield TitleLine(classes="line over", id="title")
             yield Transcript()
             yield Static("", classes="line", id="place")
         with Vertical(classes="inspector"):
@@ -184,6 +181,8 @@ class ConversationsPane(Pane):
 
     async def _leave_out(self, row: ConversationRow, person: PersonRow | None = None) -> None:
         studio = await self.studio_app.studio()
+        from tui.screens.conversations.leaving_out import leave_out
+
         self.post_message(self.Said(*await leave_out(studio, row, person)))
         self.studio_app.touched()
         await self._load(self.studio_app.edition)
@@ -245,6 +244,8 @@ class ConversationsPane(Pane):
     def on_conversations_pane_asked(self, event: Asked) -> None:
         if not event.people:
             return
+        from tui.screens.conversations import asking
+
         chosen = next((at for at, person in enumerate(event.people) if person.id == event.preferred), 0)
 
         there = event.leave_out_of
@@ -256,7 +257,7 @@ class ConversationsPane(Pane):
                 self.work("", self._set_ai, event.people[index])
 
         if there is not None:
-            self.app.push_screen(asked(there, event.people, chosen), choose)
+            asking.left_out(self.app, there, event.people, chosen, choose)
             return
         asking.voice(self.app, event.people, chosen, choose)
 
@@ -298,6 +299,8 @@ class ConversationsPane(Pane):
             self.open_detail()
 
     def action_filter(self) -> None:
+        from tui.screens.conversations import asking
+
         asking.narrowing(self.app, self.everything, self.narrowed, self._narrow)
 
     def _narrow(self, narrowed: Narrowed) -> None:
@@ -306,6 +309,8 @@ class ConversationsPane(Pane):
         self.refresh_bindings()
 
     def action_date(self) -> None:
+        from tui.screens.conversations import asking
+
         row, message = self.shown, self.query_one(Transcript).message
         if row is not None:
             here = message.time if message is not None else None

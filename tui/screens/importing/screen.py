@@ -21,7 +21,7 @@ from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import safe_line
 from tui.screens.importing.paths import Paths, complete, is_there, typed_paths
-from tui.screens.importing.preview import Preview, estimates, look, outcome, preview_lines
+from tui.screens.importing.preview import Preview, look, outcome, preview_lines
 from tui.screens.importing.report import Report
 from tui.widgets.cells import fit_end, number
 from tui.widgets.choose import Choose
@@ -159,7 +159,7 @@ class Importing(Pane):
     def _show_known(self, said: Content) -> None:
         """What stands below the path: the preview where there is one, else `said`."""
         known = self.query_one("#known", Static)
-        if self.state == "asking" and self.preview is not None:
+        if self.state != "done" and self.preview is not None:
             said = preview_lines(self.preview, self._width - 6)
         known.update(said)
 
@@ -197,11 +197,7 @@ class Importing(Pane):
         typed = self.query_one(Paths).value
         if not typed.strip() or self.state != "asking":
             return
-        wanted, preview = Wanted(typed_paths(typed), typed=typed), self.preview
-        if preview is not None:
-            wanted.exports, wanted.left = [seen.export for seen in preview.exports], preview.left
-            wanted.estimates = estimates(preview)
-        self._start(wanted)
+        self._start(Wanted(typed_paths(typed), self.preview, typed=typed))
 
     # Importing
 
@@ -222,8 +218,9 @@ class Importing(Pane):
             with self.prevent(Input.Changed):
                 field.value, field.disabled = now.typed, True
             self.query_one("#path").display = bool(now.typed)
-            if self.preview is None:  # what became of the one before
-                self.query_one("#known", Static).update("")
+            if now.preview is not None:  # begun here, or before one came back
+                self._known = self.Known(now.typed, now.preview)
+            self._show_known(Content(""))
             self.set_focus(None)
             self.refresh_bindings()
         report = self.query_one(Report)
