@@ -24,7 +24,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 async def models(connection: Connection) -> list[ModelInfo]:
-    """All models: the fine-tuned first (newest first), then the base models, then the rest by name.
+    """All models: the fine-tuned first (newest first, each before its checkpoints), then the bases, then the
+    rest by name.
 
     Raises StudioError. Empty where the provider has no list.
     """
@@ -48,9 +49,23 @@ async def models(connection: Connection) -> list[ModelInfo]:
         )
         for model in listed
     ]
+    ended: dict[str, int] = {}
+    for model in found:
+        ended[_job(model.id)] = max(model.created, ended.get(_job(model.id), 0))
     return sorted(
-        found, key=lambda m: (not m.fine_tuned, not m.base, -m.created if m.fine_tuned else 0, _natural(m.id))
+        found,
+        key=lambda m: (
+            not m.fine_tuned,
+            not m.base,
+            -ended[_job(m.id)] if m.fine_tuned else 0,
+            _natural(m.id),
+        ),
     )
+
+
+def _job(name: str) -> str:
+    """What a checkpoint shares with its model; they stand together, whichever second each was made in."""
+    return name.partition(":ckpt-")[0]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import local_server
 import pytest
-from faulty_provider import FaultyProvider, error
+from faulty_provider import FaultyProvider, error, page
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from engine.errors import StudioError
@@ -22,6 +22,24 @@ async def test_local_lists_its_base_models(local: Connection) -> None:
     listed = {model.id: model for model in await models(local)}
     assert listed["imitation"].base and not listed["imitation"].fine_tuned
     assert listed["nearest"].owned_by
+
+
+async def test_a_model_stands_before_its_checkpoints_and_no_other_job_between_them(
+    faulty: FaultyProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_API_KEY", KEY)
+    made = {"ft:a:wren:1": 7, "ft:a:wren:1:ckpt-step-126": 7, "ft:a:wren:1:ckpt-step-63": 6, "ft:a:wren:2": 5}
+    found = [{"id": id, "object": "model", "created": at, "owned_by": "me"} for id, at in made.items()]
+    found += [{"id": "ft:a:wren:3:ckpt-step-9", "object": "model", "created": 8, "owned_by": "me"}]
+    faulty.broken["GET", "/models"] = page(found)
+    async with await connect(provider("custom", base_url=faulty.url), tmp_path) as connection:
+        assert [model.id for model in await models(connection)] == [
+            "ft:a:wren:3:ckpt-step-9",
+            "ft:a:wren:1",
+            "ft:a:wren:1:ckpt-step-63",
+            "ft:a:wren:1:ckpt-step-126",
+            "ft:a:wren:2",
+        ]
 
 
 async def test_local_over_tcp_is_a_custom_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
