@@ -39,7 +39,6 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("pane-3", "3", "pane(3)", "go to Chunks"),
         Action("pane-4", "4", "pane(4)", "go to Training"),
         Action("pane-5", "5", "pane(5)", "go to Chat"),
-        Action("pane-6", "6", "pane(6)", "go to Evaluate"),
         Action("go", "ctrl+g", "go", "then a digit: go to that pane, even while typing", priority=True),
         Action("palette", "ctrl+p", "command_palette", "find any action by name", priority=True),
         Action("theme", "T", "next_theme", "next theme: dark, light, the terminal's own"),

@@ -9,7 +9,7 @@ from screen_reader import press, rows, settled, text
 from textual import events
 
 from tui.actions import ACTIONS, bindings, find
-from tui.app import UnderstudyApp
+from tui.app import PANES, UnderstudyApp
 from tui.pane import Pane
 from tui.screens.palette import Palette
 from tui.screens.small import Small
@@ -160,7 +160,11 @@ async def test_help_lists_what_does_not_apply_now_too(studio: Path) -> None:
         assert "next hit" in shown and "load the sample exports" in shown, (
             "nothing is searched, nothing empty"
         )
-        assert "go to Evaluate" not in shown or find("app.pane-6") is not None
+
+
+def test_every_pane_has_its_key_and_no_key_leads_nowhere() -> None:
+    keys = {action.keys for action in ACTIONS["app"] if action.name.startswith("pane-")}
+    assert keys == {str(pane.digit) for pane in PANES}
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
