@@ -9,7 +9,6 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
@@ -54,17 +53,12 @@ class Entry(NamedTuple):
     name: str
 
 
-PANES = tuple(
-    pane
-    for pane in (
-        Entry(1, "Conversations", "tui.screens.conversations", "ConversationsPane"),
-        Entry(2, "Senders", "tui.screens.senders", "SendersPane"),
-        Entry(3, "Chunks", "tui.screens.chunks", "ChunksPane"),
-        Entry(4, "Training", "tui.screens.training", "TrainingPane"),
-        Entry(5, "Chat", "tui.screens.chat", "ChatPane"),
-        Entry(6, "Evaluate", "tui.screens.evaluate", "EvaluatePane"),
-    )
-    if find_spec(pane.module)
+PANES = (
+    Entry(1, "Conversations", "tui.screens.conversations", "ConversationsPane"),
+    Entry(2, "Senders", "tui.screens.senders", "SendersPane"),
+    Entry(3, "Chunks", "tui.screens.chunks", "ChunksPane"),
+    Entry(4, "Training", "tui.screens.training", "TrainingPane"),
+    Entry(5, "Chat", "tui.screens.chat", "ChatPane"),
 )
 
 
@@ -256,7 +250,7 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """An import that goes on would be lost: that is asked."""
-        from tui.importing import imports, quitting
+        from tui.importing import Quitting, imports
 
         if not imports(self).going:
             self.exit()
@@ -266,7 +260,7 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
             if index == 1:
                 self.exit()
 
-        self.push_screen(quitting(), answered)
+        self.push_screen(Quitting(), answered)
 
     def action_command_palette(self) -> None:
         from tui.screens.palette import Palette

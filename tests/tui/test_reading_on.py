@@ -164,6 +164,19 @@ async def test_quitting_during_an_import_is_asked_about(tmp_path: Path, go: thre
         assert (await reading.counts(studio)).messages == 0
 
 
+async def test_the_question_whether_to_quit_goes_when_the_import_has_ended(
+    tmp_path: Path, go: threading.Event
+) -> None:
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await begun(pilot, thread(tmp_path / "export", "ann_1", range(4)))
+        await press_only(pilot, "escape", "q")
+        assert "Quitting ends it" in text(app)
+        go.set()
+        assert "Quitting ends it" not in await shown(pilot, "The import is done: 4 rows.")
+
+
 async def test_cancelling_without_its_screen_says_so_when_one_comes_back(
     tmp_path: Path, go: threading.Event
 ) -> None:
