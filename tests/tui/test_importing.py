@@ -312,18 +312,21 @@ class Endless:
         yield Conversation("c", "Hare", (Sender("hare", "Hare"),), said())
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_cancelling_leaves_the_studio_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(finding, "importers", lambda: [Endless()])
     app = UnderstudyApp(tmp_path / "studio.db")
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await settled(pilot)
         await press(pilot, "i")
         app.screen.query_one(Paths).value = str(tmp_path)
         await pilot.press("enter")
         await until(pilot, lambda: "/s" in rows(app)[0])
         assert "importing " in rows(app)[0] and "──" in text(app)
+        assert any("/s · " in row and row.endswith(" left") for row in rows(app)), "in one line"
+        assert "Read on meanwhile" in text(app)
         assert "c cancel" in rows(app)[-1]
         await pilot.press("2")
         await pilot.pause()

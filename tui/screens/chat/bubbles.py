@@ -98,7 +98,7 @@ class ChatView(Lines):
             return "An import is writing to the studio: this chat is saved when it has ended."
         if answering:
             again = keyed("{page.end} follows the reply again", self)
-            return "↓ follows" if self.following else again
+            return "following the reply" if self.following else again
         if editing:
             return keyed("editing the last message; {chat.back} leaves it as it was", self)
         if not self.following:

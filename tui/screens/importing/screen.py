@@ -284,13 +284,14 @@ class Importing(Pane):
 
     def _show_progress(self, now: Import) -> None:
         rows, of, seconds, done = now.rows, now.of, now.seconds, now.ended
+        narrow = self.has_class("-narrow") and not done
         rate = f" · {number(round(rows / seconds))}/s" if seconds > 0.2 else ""
         if of or done:
             full = BAR if done else min(BAR, BAR * rows // max(rows, of or 1))
             bar: list[tuple[str, str] | str] = [
                 ("━" * full, "$foreground"),
                 ("─" * (BAR - full), "$faint"),
-                "  ",
+                "\n" if narrow else "  ",
             ]
             counted = f"{number(rows)} of {number(of or 0)} rows" if not done else f"{number(rows)} rows"
         else:
@@ -300,7 +301,7 @@ class Importing(Pane):
         if not done:
             said += Content.styled(f"\n{keyed(READ_ON, self)}", "$muted")
         progress = self.query_one("#progress", Static)
-        progress.styles.height = 3 if done else 4
+        progress.styles.height = 3 if done else 5 if narrow and of else 4
         progress.update(said, layout=False)
 
     async def _past(self) -> None:
