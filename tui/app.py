@@ -249,10 +249,12 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
         self.push_screen(Help(self.screen))
 
     async def action_quit(self) -> None:
-        """An import that goes on would be lost: that is asked."""
+        """An import that goes on would be lost, or a training not begun: that is asked."""
+        from tui.following import Leaving, follower
         from tui.importing import Quitting, imports
 
-        if not imports(self).going:
+        start = follower(self).start
+        if not imports(self).going and not (start and start.going):
             self.exit()
             return
 
@@ -260,7 +262,7 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
             if index == 1:
                 self.exit()
 
-        self.push_screen(Quitting(), answered)
+        self.push_screen(Quitting() if imports(self).going else Leaving(), answered)
 
     def action_command_palette(self) -> None:
         from tui.screens.palette import Palette

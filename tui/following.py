@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 from textual.signal import Signal
 
 from engine.errors import StudioError
+from tui.actions import bindings
+from tui.widgets.choose import Choose
 
 if TYPE_CHECKING:
     from engine.archive.rows import JobRow
@@ -37,6 +39,16 @@ class Start:
     @property
     def going(self) -> bool:
         return self.key is None and self.error is None
+
+
+class Leaving(Choose, inherit_bindings=False):
+    """What is asked while a job is in the making: the second answer quits. It goes when there is a job."""
+
+    BINDINGS = bindings("choose")
+
+    def __init__(self) -> None:
+        question = "A training is being made ready. Quitting now may leave it unstarted."
+        super().__init__(question, [("Let it start", ""), ("Quit", "")])
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,8 @@ class Follower:
             assert job is not None  # the last stage has it
             start.key = job.key
             self.follow(job)
+        if isinstance(self.app.screen, Leaving):
+            await self.app.screen.dismiss()
         self.news.publish(News(start=start))
 
     async def _follow(self, job: JobRow) -> None:

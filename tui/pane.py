@@ -2,8 +2,8 @@
 
 How a pane is made
 ------------------
-1. Write `tui/screens/<name>/__init__.py` with a subclass of `Pane` and add it to `PANES` in `tui/app.py`
-   (a pane whose module does not exist is left out). Set `DIGIT`, and
+1. Write `tui/screens/<name>/__init__.py` with a subclass of `Pane`, add it to `PANES` in `tui/app.py`
+   and its digit to "app" in `tui/actions.py`. Set `DIGIT`, and
 
        BINDINGS = bindings("training")          # the keys of every pane come by inheritance
 

@@ -77,6 +77,20 @@ async def test_nothing_is_sent_or_started_before_a_person_agrees(path: Path) -> 
     assert await known(path) == []
 
 
+async def test_quitting_while_a_job_is_in_the_making_is_asked_about(path: Path) -> None:
+    app = UnderstudyApp(await ready(path))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await press(pilot, "3", "t")
+        async with app._connecting:  # nothing is sent meanwhile
+            await pilot.press("y", "q")
+            await until(pilot, lambda: "may leave it unstarted" in text(app))
+        await until(pilot, lambda: follower(app).live)
+        await until(pilot, lambda: isinstance(app.screen, TrainingPane))
+    (job,) = await known(path)
+    assert job.id is not None
+
+
 async def test_a_job_begun_before_goes_on_in_the_next_session(path: Path) -> None:
     await ready(path)
     app = UnderstudyApp(path)
