@@ -39,21 +39,36 @@ class Parser(XTermParser):
 
     _sequence = ""
     _dropped = 0
+    _begun = ""
     _pasted: str | None = None
+    pixels = False
+    """Whether the terminal was asked to report the mouse in pixels."""
 
     def feed(self, data: str) -> Iterable[Message]:
         """As in XTermParser, which takes what follows an escape in a paste for keys."""
         while data:
             if self._pasted is None:
-                typed, begins, data = data.partition(BRACKETED_PASTE_START)
-                if typed:
-                    yield from super().feed(typed)
-                self._pasted = "" if begins else None
+                known = len(self._begun)
+                typed, begins, rest = (self._begun + data).partition(BRACKETED_PASTE_START)
+                if begins:
+                    # What XTermParser still waits to see the end of ends here.
+                    heard = list(super().feed(f"{typed}{begins}"[known:] + BRACKETED_PASTE_END))
+                    if typed or not known:  # else it gave up waiting, and takes the rest for keys
+                        yield from (one for one in heard if not isinstance(one, events.Paste))
+                    self._pasted, self._begun, data = "", "", rest
+                else:
+                    yield from super().feed(data)
+                    self._begun, data = _beginning(typed), ""
             else:
                 self._pasted, ends, data = (self._pasted + data).partition(BRACKETED_PASTE_END)
                 if ends:
                     yield events.Paste(self._pasted.replace("\0", ""))
                     self._pasted = None
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        sizes = (*(self.terminal_size or (0,)), *(self.terminal_pixel_size or (0,)))
+        self.mouse_pixels = self.pixels and 0 not in sizes
+        return super().parse_mouse_code(code)
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         if len(sequence) > 1:
@@ -69,10 +84,21 @@ class Parser(XTermParser):
         if len(sequence) == 1 and self._dropped:
             self._dropped -= 1
             return ()
-        keys = list(super()._sequence_to_key_events(sequence))
+        try:
+            keys = list(super()._sequence_to_key_events(sequence))
+        except (ValueError, OverflowError):  # looks like a key's number, and is none
+            return [events.Key(Keys.Ignore, sequence)]
+        if any("\ud800" <= letter <= "\udfff" for key in keys for letter in key.character or ""):
+            return [events.Key(Keys.Ignore, sequence)]
         if alt or (len(sequence) == 2 and sequence[0] == ESC and keys):
             return [events.Key(_named(key.key), ESC + sequence[-1]) for key in keys]
         return keys
+
+
+def _beginning(typed: str) -> str:
+    """As much of a paste's start as stands at the end of what was typed."""
+    lengths = range(len(BRACKETED_PASTE_START) - 1, 0, -1)
+    return next((BRACKETED_PASTE_START[:n] for n in lengths if typed.endswith(BRACKETED_PASTE_START[:n])), "")
 
 
 def _named(key: str) -> str:
