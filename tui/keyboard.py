@@ -19,6 +19,7 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.keys import Keys
 from textual.message import Message
+from textual.timer import Timer
 
 ESC = "\x1b"
 
@@ -128,6 +129,7 @@ class InOrder:
         self._waiting: deque[Typed] = deque()
         self._number = 0
         self._until = 0.0
+        self._waking: Timer | None = None
 
     async def add(self, typed: Typed) -> None:
         self._waiting.append(typed)
@@ -148,6 +150,12 @@ class InOrder:
             way = list((self._app.focused or self._app.screen).ancestors_with_self)
             await self._take(typed)
             await self._follow(self._number, iter(way * 2))
+        if self._waiting and self._waking is None:
+            self._waking = self._app.set_timer(PATIENCE, self._wake)
+
+    async def _wake(self) -> None:
+        self._waking = None
+        await self._go_on()
 
     async def _follow(self, number: int, way: Iterator[DOMNode]) -> None:
         """Go behind a key from queue to queue; whoever is gone takes nothing any more."""

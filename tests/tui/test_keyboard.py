@@ -1,16 +1,21 @@
 """What is typed arrives in its order, however the line bunches it, and noise on it ends nothing."""
 
+import asyncio
 import os
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import studio_builder
 from pseudo_terminal import PseudoTerminal
 from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.widget import Widget
 
-from tui.keyboard import Parser, apart
+from tui.keyboard import InOrder, Parser, apart
 
 
 @pytest.fixture
@@ -118,3 +123,46 @@ def test_what_comes_in_one_piece_is_taken_one_after_the_other(studio: Path) -> N
         terminal.wait_for("keys")
         terminal.child.send("\x1bq")
         assert terminal.wait_for_end() == 0
+
+
+class _WaitsForTheNextKey(Widget, can_focus=True):
+    async def on_key(self, event: events.Key) -> None:
+        event.stop()
+        if event.key == "a":
+            await self.app.freed.wait()  # type: ignore[attr-defined]
+
+
+class _Keys(App[None]):
+    BINDINGS: ClassVar = [Binding("ctrl+c", "free", priority=True)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freed = asyncio.Event()
+        self._typed = InOrder(self, super().on_event, lambda: True)
+
+    def compose(self) -> ComposeResult:
+        yield _WaitsForTheNextKey()
+
+    def on_mount(self) -> None:
+        self.query_one(_WaitsForTheNextKey).focus()
+
+    def action_free(self) -> None:
+        self.freed.set()
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await self._typed.add(event)
+        else:
+            await super().on_event(event)
+
+
+async def test_a_key_that_takes_for_ever_keeps_no_other_from_being_taken() -> None:
+    app = _Keys()
+    async with app.run_test():
+        for key in ("a", "b", "ctrl+c"):  # all of it typed before the first is done, and nothing behind it
+            app.post_message(events.Key(key, None))
+        try:
+            async with asyncio.timeout(60):
+                await app.freed.wait()
+        finally:
+            app.freed.set()  # else the app could not end
