@@ -60,6 +60,7 @@ class TerminalDriver(LinuxDriver):
         try:
             while not self.exit_event.is_set():
                 if selector.select(0.1) and (text := decoder.decode(os.read(self.fileno, 4096))):
+                    parser.pixels = self._mouse_pixels
                     for message in parser.feed(text):
                         self.process_message(message)
                 for message in parser.tick():

@@ -19,6 +19,7 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.keys import Keys
 from textual.message import Message
+from textual.timer import Timer
 
 ESC = "\x1b"
 
@@ -39,21 +40,36 @@ class Parser(XTermParser):
 
     _sequence = ""
     _dropped = 0
+    _begun = ""
     _pasted: str | None = None
+    pixels = False
+    """Whether the terminal was asked to report the mouse in pixels."""
 
     def feed(self, data: str) -> Iterable[Message]:
         """As in XTermParser, which takes what follows an escape in a paste for keys."""
         while data:
             if self._pasted is None:
-                typed, begins, data = data.partition(BRACKETED_PASTE_START)
-                if typed:
-                    yield from super().feed(typed)
-                self._pasted = "" if begins else None
+                known = len(self._begun)
+                typed, begins, rest = (self._begun + data).partition(BRACKETED_PASTE_START)
+                if begins:
+                    # What XTermParser still waits to see the end of ends here.
+                    heard = list(super().feed(f"{typed}{begins}"[known:] + BRACKETED_PASTE_END))
+                    if typed or not known:  # else it gave up waiting, and takes the rest for keys
+                        yield from (one for one in heard if not isinstance(one, events.Paste))
+                    self._pasted, self._begun, data = "", "", rest
+                else:
+                    yield from super().feed(data)
+                    self._begun, data = _beginning(typed), ""
             else:
                 self._pasted, ends, data = (self._pasted + data).partition(BRACKETED_PASTE_END)
                 if ends:
                     yield events.Paste(self._pasted.replace("\0", ""))
                     self._pasted = None
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        sizes = (*(self.terminal_size or (0,)), *(self.terminal_pixel_size or (0,)))
+        self.mouse_pixels = self.pixels and 0 not in sizes
+        return super().parse_mouse_code(code)
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         if len(sequence) > 1:
@@ -69,10 +85,21 @@ class Parser(XTermParser):
         if len(sequence) == 1 and self._dropped:
             self._dropped -= 1
             return ()
-        keys = list(super()._sequence_to_key_events(sequence))
+        try:
+            keys = list(super()._sequence_to_key_events(sequence))
+        except (ValueError, OverflowError):  # looks like a key's number, and is none
+            return [events.Key(Keys.Ignore, sequence)]
+        if any("\ud800" <= letter <= "\udfff" for key in keys for letter in key.character or ""):
+            return [events.Key(Keys.Ignore, sequence)]
         if alt or (len(sequence) == 2 and sequence[0] == ESC and keys):
             return [events.Key(_named(key.key), ESC + sequence[-1]) for key in keys]
         return keys
+
+
+def _beginning(typed: str) -> str:
+    """As much of a paste's start as stands at the end of what was typed."""
+    lengths = range(len(BRACKETED_PASTE_START) - 1, 0, -1)
+    return next((BRACKETED_PASTE_START[:n] for n in lengths if typed.endswith(BRACKETED_PASTE_START[:n])), "")
 
 
 def _named(key: str) -> str:
@@ -102,6 +129,7 @@ class InOrder:
         self._waiting: deque[Typed] = deque()
         self._number = 0
         self._until = 0.0
+        self._waking: Timer | None = None
 
     async def add(self, typed: Typed) -> None:
         self._waiting.append(typed)
@@ -122,6 +150,12 @@ class InOrder:
             way = list((self._app.focused or self._app.screen).ancestors_with_self)
             await self._take(typed)
             await self._follow(self._number, iter(way * 2))
+        if self._waiting and self._waking is None:
+            self._waking = self._app.set_timer(PATIENCE, self._wake)
+
+    async def _wake(self) -> None:
+        self._waking = None
+        await self._go_on()
 
     async def _follow(self, number: int, way: Iterator[DOMNode]) -> None:
         """Go behind a key from queue to queue; whoever is gone takes nothing any more."""

@@ -22,6 +22,11 @@ from engine.safe_text import harmless
 async def chat(args: argparse.Namespace) -> int:
     job, trained_with = await _known(args)
     model = job.model if job and args.model in (None, job.suffix) else args.model
+    if model is None and args.provider:
+        raise StudioError(
+            f"This studio knows no fine-tuned model of {args.provider}.",
+            f"Name a model: `understudy models --provider {args.provider}` lists what there is.",
+        )
     if model is None:
         raise StudioError(
             "There is no fine-tuned model yet.",
@@ -104,13 +109,15 @@ async def _known(args: argparse.Namespace) -> tuple[JobRow | None, str]:
 
 async def _behind(studio: Studio, model: str | None, at: str | None) -> JobRow | None:
     """model: its id, a checkpoint's, or the suffix that the job was given; None for the newest model. at: the
-    provider that was named: what is a suffix at one may be a whole id at another.
+    provider that was named: what is a suffix at one may be a whole id at another, and the newest is its own.
 
     Raises StudioError where several models have that suffix.
     """
     done = [row for row in await jobs.jobs(studio) if row.model]
+    if model is None:
+        return next((row for row in done if at in (None, row.provider)), None)
     for row in done:
-        if model is None or model == row.model or model.startswith(f"{row.model}:"):
+        if model == row.model or model.startswith(f"{row.model}:"):
             return row
     named = [row for row in done if row.suffix and row.suffix == model and at in (None, row.provider)]
     if len(named) > 1:

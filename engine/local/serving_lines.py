@@ -6,6 +6,7 @@ Each names its port, since defaults move, and listens on this machine alone, sin
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def adapter(
     room = next((one for one in _VLLM_RANKS if one >= rank), None)
     vllm = _line(
         ("vllm", "serve", base, "--host", "127.0.0.1", "--port", 8000),
-        ("--enable-lora", "--max-lora-rank", room, "--lora-modules", f"{name}={target}"),
+        ("--enable-lora", "--max-lora-rank", room, "--lora-modules", _module(name, target)),
         ("--chat-template", jinja) if template else (),
     )
     folder = here or target / "base"
@@ -115,6 +116,13 @@ def merged(target: Path, name: str) -> tuple[Serving, ...]:
             "After llama.cpp's converter has made model.gguf. The last line says what it calls the model.",
         ),
     )
+
+
+def _module(name: str, target: Path) -> str:
+    """As vLLM reads it: what has another `=`, or a comma, is JSON to it."""
+    if any(mark in str(target) for mark in "=,"):
+        return json.dumps({"name": name, "path": str(target)}, ensure_ascii=False)
+    return f"{name}={target}"
 
 
 def _ollama(target: Path, name: str) -> Serving:

@@ -152,6 +152,9 @@ def test_the_samples_step_by_step(shell: Shell) -> None:
     assert shell.run("chat", "wren", "-p", "morning", "--seed", "1") == plain, "by its suffix"
     assert job["model"] in {one["id"] for one in shell.json("models")}
 
+    elsewhere = shell.try_run("chat", "--provider", "ollama", "-p", "are you coming to the boat?")
+    assert elsewhere.returncode == 2 and "no fine-tuned model of ollama." in elsewhere.stderr
+
     # A job that has ended is told from its beginning to its end, as often as it is asked after.
     told = shell.try_run("jobs", "follow", job["id"])
     assert told.returncode == 0 and f"Model {job['model']}." in told.stderr

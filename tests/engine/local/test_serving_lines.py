@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
+
+import pytest
 
 from engine.local.serving_lines import Serving, adapter
 
@@ -20,6 +24,14 @@ def test_a_base_without_thoughts_needs_no_template_and_goes_to_ollama_too() -> N
     assert "--max-lora-rank 32" in made["vLLM"].lines[0] and "template" not in made["vLLM"].lines[0]
     assert made["llama.cpp"].lines[1].endswith("'/models/of mine' --outfile /out/base.gguf")
     assert made["Ollama"].lines[0] == "ollama create wren-1a2b3c4d -f /out/Modelfile"
+
+
+@pytest.mark.parametrize("folder", ["/out=1", '/out, the "second"', "/it's=out"])
+def test_an_adapter_in_a_folder_that_no_name_can_stand_before_is_json_to_vllm(folder: str) -> None:
+    way, *_ = adapter(Path(folder), "wren-1a2b3c4d", CONFIG, "owner/name", FOLDER, False)
+    words = shlex.split(way.lines[0])
+    module = words[words.index("--lora-modules") + 1]
+    assert json.loads(module) == {"name": "wren-1a2b3c4d", "path": folder}
 
 
 def test_a_base_that_is_gone_is_downloaded_first() -> None:
