@@ -60,6 +60,8 @@ class Parser(XTermParser):
                 else:
                     yield from super().feed(data)
                     self._begun, data = _beginning(typed), ""
+            elif data == "\x03":  # the line lost the end of the paste
+                self._pasted = None
             else:
                 self._pasted, ends, data = (self._pasted + data).partition(BRACKETED_PASTE_END)
                 if ends:

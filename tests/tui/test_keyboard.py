@@ -87,6 +87,13 @@ def _is_a_paste_between_a_and_b(pieces: list[str], late: bool) -> None:
     assert [event.text for event in read if isinstance(event, events.Paste)] == ["one \x1bq \x1b[B two"]
 
 
+def test_ctrl_c_ends_a_paste_that_never_ends() -> None:
+    parser = Parser()
+    read = [event for piece in ("\x1b[200~one", "two", "\x03", "b") for event in parser.feed(piece)]
+    assert [event.key for event in read if isinstance(event, events.Key)] == ["ctrl+c", "b"]
+    assert not any(isinstance(event, events.Paste) for event in read)
+
+
 def test_what_was_typed_ahead_of_a_paste_comes_ahead_of_it() -> None:
     parser = Parser()
     read = [event for piece in ("\x1b", "\x1b[200~two\x1b[201~") for event in parser.feed(piece)]
