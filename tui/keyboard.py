@@ -151,7 +151,8 @@ class InOrder:
             # From what has the focus up to the app; and what it says then goes there once more.
             way = list((self._app.focused or self._app.screen).ancestors_with_self)
             await self._take(typed)
-            await self._follow(self._number, iter(way * 2))
+            if not self._hand_on(self._number, iter(way * 2)):
+                self._until = 0.0
         if self._waiting and self._waking is None:
             self._waking = self._app.set_timer(PATIENCE, self._wake)
 
@@ -160,10 +161,11 @@ class InOrder:
         await self._go_on()
 
     async def _follow(self, number: int, way: Iterator[DOMNode]) -> None:
-        """Go behind a key from queue to queue; whoever is gone takes nothing any more."""
-        for node in way:
-            if node.call_later(self._follow, number, way):
-                return
-        if number == self._number:
+        """Go behind a key from queue to queue."""
+        if not self._hand_on(number, way) and number == self._number:
             self._until = 0.0
             await self._go_on()
+
+    def _hand_on(self, number: int, way: Iterator[DOMNode]) -> bool:
+        """Whether somebody is left on the way; whoever is gone takes nothing any more."""
+        return any(node.call_later(self._follow, number, way) for node in way)
