@@ -26,11 +26,11 @@ MESSAGES = statements("messages", once=True)
 INDEX = """
 INSERT INTO speech_index (rowid, text)
 SELECT m.id, coalesce(c.text, m.text) FROM messages m LEFT JOIN temp.cut c ON c.id = m.id
-WHERE m.kind = 'speech' AND length(m.text) AND m.id > ? AND m.id <= ?
+WHERE m.kind = 'speech' AND m.text <> '' AND m.id > ? AND m.id <= ?
 """
 INDEX_UNCUT = """
 INSERT INTO speech_index (rowid, text)
-SELECT id, text FROM speech WHERE length(text) AND id > ? AND id <= ?
+SELECT id, text FROM speech WHERE text <> '' AND id > ? AND id <= ?
 """
 CUT = "CREATE TEMP TABLE cut (id INTEGER PRIMARY KEY, text TEXT)"
 ADD_CUT = "INSERT INTO temp.cut SELECT ? + CAST(key AS INTEGER), value FROM json_each(CAST(? AS TEXT))"

@@ -321,6 +321,8 @@ async def test_messages_in_bulk_come_back_in_spoken_order_and_never_twice(studio
     assert (tortoise.messages, tortoise.words, tortoise.first, tortoise.last) == (4, 4, 10, 50)
 
 
+# Whether the index holds what the messages say, no more and no less.
+CHECK_INDEX = "INSERT INTO speech_index (speech_index, rank) VALUES ('integrity-check', 1)"
 HARD = st.text(alphabet=st.sampled_from('ab \0\ud83d\n"\\é😂1'), max_size=6)
 
 
@@ -349,6 +351,19 @@ async def test_any_text_comes_back_in_bulk_and_one_by_one(tmp_path_factory, writ
         assert liked == [text for text, (_, like, _) in zip(expected, written, strict=True) if like]
         words = sum(len(text.split()) for text in expected)
         assert [row.words for row in await people.people(studio) if row.messages] == [words, words]
+        async with studio.writing() as connection:
+            await connection.execute(
+                "INSERT INTO speech_index (speech_index, rank) VALUES ('integrity-check', 1)"
+            )
+
+
+async def test_a_text_that_begins_with_nul_is_indexed_as_any_other(studio):
+    await take(studio, thread([message("a", 1, "\0slow and steady"), message("b", 2, "steady")]))
+    assert len(await searching.search(studio, "steady")) == 2
+    async with studio.writing() as connection:
+        await connection.execute(
+            "INSERT INTO speech_index (speech_index, rank) VALUES ('integrity-check', 1)"
+        )
 
 
 async def test_a_key_that_comes_twice_is_taken_once(studio):
