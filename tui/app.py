@@ -250,19 +250,17 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """An import that goes on would be lost, or a training not begun: that is asked."""
-        from tui.following import Leaving, follower
-        from tui.importing import Quitting, imports
-
-        start = follower(self).start
-        if not imports(self).going and not (start and start.going):
-            self.exit()
-            return
+        from tui.screens.quitting import quitting
 
         def answered(index: int | None) -> None:
             if index == 1:
                 self.exit()
 
-        self.push_screen(Quitting() if imports(self).going else Leaving(), answered)
+        sheet = quitting(self)
+        if sheet is None:
+            self.exit()
+        else:
+            self.push_screen(sheet, answered)
 
     def action_command_palette(self) -> None:
         from tui.screens.palette import Palette

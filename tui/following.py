@@ -10,8 +10,6 @@ from weakref import WeakKeyDictionary
 from textual.signal import Signal
 
 from engine.errors import StudioError
-from tui.actions import bindings
-from tui.widgets.choose import Choose
 
 if TYPE_CHECKING:
     from engine.archive.rows import JobRow
@@ -41,16 +39,6 @@ class Start:
         return self.key is None and self.error is None
 
 
-class Leaving(Choose, inherit_bindings=False):
-    """What is asked while a job is in the making: the second answer quits. It goes when there is a job."""
-
-    BINDINGS = bindings("choose")
-
-    def __init__(self) -> None:
-        question = "A training is being made ready. Quitting now may leave it unstarted."
-        super().__init__(question, [("Let it start", ""), ("Quit", "")])
-
-
 @dataclass(frozen=True)
 class News:
     """update: what was seen of a job. start: a job in the making came further."""
@@ -76,6 +64,11 @@ class Follower:
         self._held: dict[str, JobUpdate] = {}
         self._told: dict[str, tuple[float, str]] = {}
         self._done = ""
+
+    @property
+    def starting(self) -> bool:
+        """A job is in the making."""
+        return self.start is not None and self.start.going
 
     def take_up(self) -> None:
         """Follow every job of the studio that has not ended, once in the life of the app."""
@@ -134,8 +127,6 @@ class Follower:
             assert job is not None  # the last stage has it
             start.key = job.key
             self.follow(job)
-        if isinstance(self.app.screen, Leaving):
-            await self.app.screen.dismiss()
         self.news.publish(News(start=start))
 
     async def _follow(self, job: JobRow) -> None:

@@ -16,11 +16,9 @@ from weakref import WeakKeyDictionary
 from textual.signal import Signal
 
 from engine.errors import StudioError
-from tui.actions import bindings
 from tui.keymap import keyed
 from tui.pane import Pane
 from tui.widgets.cells import number, plural
-from tui.widgets.choose import Choose
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -142,7 +140,7 @@ class Imports:
             now.error = error
         now.seconds = monotonic() - now.began
         now.ended = True
-        await self._end(now)
+        self._end(now)
 
     def _tell(self, now: Import) -> None:
         rate = f" · {number(round(now.rows / now.seconds))}/s" if now.seconds > 0.2 else ""
@@ -152,7 +150,7 @@ class Imports:
         self.app.status.publish(SOURCE, f"{ways[0]}{rate}", urgency=1, shorter=ways)
         self.news.publish(now)
 
-    async def _end(self, now: Import) -> None:
+    def _end(self, now: Import) -> None:
         """The screen of the import says by itself that it ended; on any other one the last line does, and
         the line on top until somebody comes back to it."""
         from tui.screens.importing import Importing
@@ -161,8 +159,7 @@ class Imports:
         if now.imported:
             self.app.touched()
             said = f"The import is done: {plural(sum(one.report.rows_read for one in now.imported), 'row')}."
-        if isinstance(self.app.screen, Quitting):
-            await self.app.screen.dismiss()
+        self.news.publish(now)  # whatever asks whether to quit goes now
         shown = self.app.screen
         self.app.status.publish(SOURCE, "")
         if not isinstance(shown, Importing):
@@ -172,7 +169,6 @@ class Imports:
             if isinstance(shown, Pane):
                 shown.arrive()  # what it shows may have grown
                 shown.say(said, keyed("{conversations.import} in Conversations shows more.", shown))
-        self.news.publish(now)
 
 
 def imports(app: UnderstudyApp) -> Imports:
@@ -183,16 +179,6 @@ def imports(app: UnderstudyApp) -> Imports:
 
 
 _imports: WeakKeyDictionary[UnderstudyApp, Imports] = WeakKeyDictionary()
-
-
-class Quitting(Choose, inherit_bindings=False):
-    """What is asked before an import is lost: the second answer quits. It goes when the import has ended."""
-
-    BINDINGS = bindings("choose")
-
-    def __init__(self) -> None:
-        question = "An import goes on. Quitting ends it, and what it has not finished is not taken over."
-        super().__init__(question, [("Let it go on", ""), ("Quit", "")])
 
 
 async def _take_over(

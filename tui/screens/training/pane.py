@@ -312,7 +312,7 @@ class TrainingPane(Pane):
         if action == "chat":
             return job is not None and bool(job.model) and not self.has_class("-starting")
         if action == "new":
-            return self._loaded and not (self.follower.start and self.follower.start.going)
+            return self._loaded and not self.follower.starting
         if action == "cancel":
             return open_ and bool(job and job.id)
         if action == "pause":
