@@ -50,12 +50,12 @@ from textual.containers import Horizontal
 from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import Reactive
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker
 
 from engine.errors import StudioError
 from tui.actions import bindings
+from tui.sized import Sized
 from tui.widgets.key_line import KeyLine
 from tui.widgets.top_line import TopLine
 
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-class Pane(Screen[bool], inherit_bindings=False):
+class Pane(Sized[bool], inherit_bindings=False):
     """Subclass it, set DIGIT and BINDINGS, write `compose_body` and `arrive`."""
 
     DIGIT: ClassVar[int] = 0

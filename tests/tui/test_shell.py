@@ -1,5 +1,6 @@
 """The shell: panes, the line on top, the line of keys, help, palette, and the table behind them."""
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
 from textual import events
+from textual.geometry import Size
+from textual.message import Message
 
 from tui.actions import ACTIONS, bindings, find
 from tui.app import PANES, UnderstudyApp
@@ -331,3 +334,26 @@ async def test_a_window_that_begins_too_small_grows_into_the_studio(studio: Path
         await pilot.resize_terminal(80, 24)
         await settled(pilot)
         assert "next part of the pane" in text(app), "the help is still open"
+
+
+@pytest.mark.parametrize("keys", [(), ("question_mark",), ("ctrl+p",), ("i",)])
+async def test_two_sizes_that_wait_are_not_laid_out_in_turns(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    app = UnderstudyApp(await studio_builder.build(tmp_path / "studio.db", studio_builder.fable()))
+    heard = 0
+
+    def hear(message: Message) -> None:
+        nonlocal heard
+        heard += isinstance(message, events.Resize)
+        assert heard < 1000, "it goes on for ever"
+
+    async with app.run_test(size=(100, 30), message_hook=hear) as pilot:
+        await settled(pilot)
+        await pilot.press(*keys)
+        await settled(pilot)
+        heard = 0
+        for size in (Size(99, 29), Size(100, 30)):
+            app.screen.post_message(events.Resize(size, size))
+            app.screen.call_later(app.bell)  # of two in a row the first one is dropped
+        await asyncio.sleep(0.3)
+        assert 2 <= heard < 20
+        assert app.screen.size == Size(100, 30)

@@ -6,8 +6,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widgets import Static
+
+from tui.sized import Sized
 
 LEAST = Size(60, 15)
 """Columns and rows below which the panes have no room for what they say."""
@@ -17,7 +18,7 @@ def too_small(size: Size) -> bool:
     return size.width < LEAST.width or size.height < LEAST.height
 
 
-class Small(Screen[None], inherit_bindings=False):
+class Small(Sized[None], inherit_bindings=False):
     """Lies over everything, with the keys of the app alone, until the window has grown.
 
     What is below stays as it is: it is neither laid out for a size that nobody can read nor given keys
