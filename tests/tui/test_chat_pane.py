@@ -343,8 +343,8 @@ async def test_hostile_replies_titles_and_model_names_stay_text(
         app.go(5, model)
         await settled(pilot)
         app.screen.query_one(Prompt).load_text("\x1b[31m[/] hello \u202e")
-        await press(pilot, "enter", "escape", "g")
-        seen = text(app)
+        await press(pilot, "enter")
+        seen = await press(pilot, "escape", "g")
         for _ in range(4):
             shown = await press(pilot, "pagedown")
             seen += shown
