@@ -80,6 +80,13 @@ class ConversationsPane(Pane):
         what: str
         hint: str
 
+    @dataclass
+    class Copying(Message):
+        """So much of a conversation is written for the editor."""
+
+        messages: int
+        total: int
+
     def __init__(self) -> None:
         super().__init__()
         self.everything: Sequence[ConversationRow] = ()
@@ -187,6 +194,15 @@ class ConversationsPane(Pane):
         self.studio_app.touched()
         await self._load(self.studio_app.edition)
 
+    async def _read_in_editor(self, row: ConversationRow, place: int) -> None:
+        studio = await self.studio_app.studio()
+        from tui.screens.conversations.in_editor import read_in_editor
+
+        def written(messages: int, total: int) -> None:
+            self.post_message(self.Copying(messages, total))
+
+        self.post_message(self.Said(await read_in_editor(self.app, studio, row.id, place, written), ""))
+
     # What the workers said
 
     def on_conversations_pane_loaded(self, event: Loaded) -> None:
@@ -262,7 +278,15 @@ class ConversationsPane(Pane):
         asking.voice(self.app, event.people, chosen, choose)
 
     def on_conversations_pane_said(self, event: Said) -> None:
-        self.say(event.what, keyed(event.hint, self))
+        if event.what:
+            self.say(event.what, keyed(event.hint, self))
+        else:
+            self.quiet()
+
+    def on_conversations_pane_copying(self, event: Copying) -> None:
+        if self._copying:
+            done = f"{number(event.messages)} of {plural(event.total, 'message')} are written for the editor."
+            self.say(done, keyed("{pane.back} stops it.", self))
 
     # Keys
 
@@ -276,11 +300,13 @@ class ConversationsPane(Pane):
             return bool(self.everything) and not self.query_one(Field).has_focus
         if action in ("ai", "leave_out", "leave_out_there"):
             return self._meant is not None
-        if action == "date":
+        if action in ("date", "editor"):
             return self.shown is not None
         if action == "details":
             return self.query_one(Transcript).has_focus and not self.has_class("-three")
-        if action == "back" and (self.searching or self.narrowed or self.query_one(Field).has_focus):
+        if action == "back" and (
+            self.searching or self.narrowed or self._copying or self.query_one(Field).has_focus
+        ):
             return True
         if action == "hit":
             return self.searching and bool(self.query_one(HitList).rows)
@@ -315,6 +341,10 @@ class ConversationsPane(Pane):
         if row is not None:
             here = message.time if message is not None else None
             asking.day(self.app, here, lambda time: self.work("show", self._go_to_day, row, time))
+
+    def action_editor(self) -> None:
+        if self.shown is not None:
+            self.work("editor", self._read_in_editor, self.shown, self.query_one(Transcript).cursor)
 
     def action_details(self) -> None:
         if self._message is not None:
@@ -358,6 +388,8 @@ class ConversationsPane(Pane):
 
     def action_back(self) -> None:
         """From the transcript to the list, then from the hits to where one was, then to everything."""
+        if self.workers.cancel_group(self, "editor"):
+            return
         if self.has_class("-detail") or self.has_class("-zoom") or self.query_one(Transcript).has_focus:
             super().action_back()
         elif self.searching:
@@ -466,6 +498,9 @@ class ConversationsPane(Pane):
             self.places.order = self.order
             places.save(self.studio_app.studio_path, self.places)
 
+    def on_screen_suspend(self) -> None:
+        self.workers.cancel_group(self, "editor")  # whoever went elsewhere reads something else
+
     def on_resize(self) -> None:
         self.call_after_refresh(self._fill)
 
@@ -509,6 +544,10 @@ class ConversationsPane(Pane):
         """The conversation that a key is about: the one under the bar, or the one that is read."""
         listed = self.query_one(ConversationList)
         return listed.current if listed.has_focus else self.shown
+
+    @property
+    def _copying(self) -> bool:
+        return any(one.group == "editor" and one.node is self for one in self.workers)
 
     def _pages(self, row: ConversationRow) -> Load:
         async def load(offset: int, limit: int, known: tuple[int, int] | None) -> list[MessageRow]:
