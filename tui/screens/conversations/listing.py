@@ -20,7 +20,7 @@ from tui.widgets.cells import fit, number, plural
 from tui.widgets.field import Field
 
 if TYPE_CHECKING:
-    from engine.archive.rows import ConversationRow
+    from engine.archive.rows import ConversationRow, Hit
 
 
 class Listing(Vertical):
@@ -33,6 +33,7 @@ class Listing(Vertical):
         self.narrowed: Narrowed = {}
         self.order = ORDERS[0]
         self.searching = False
+        self._seen: int | None = None
 
     def compose(self) -> ComposeResult:
         yield Search(id="find")
@@ -71,6 +72,7 @@ class Listing(Vertical):
     # Search
 
     def search(self, text: str) -> None:
+        self._seen = None
         self._show_hits(True)
         self.query_one(Search).begin(text)
 
@@ -79,6 +81,27 @@ class Listing(Vertical):
         self._show_hits(False)
         with self.prevent(Input.Changed):
             self.query_one(Field).value = ""
+
+    def hit(self) -> Hit | None:
+        """The hit under the bar, which is seen from now on."""
+        hit = self.query_one(HitList).current
+        if hit is not None:
+            self._seen = hit.message.id
+        return hit
+
+    def step(self, step: int) -> None:
+        """To the next hit, where the one under the bar is seen."""
+        hits = self.query_one(HitList)
+        if hits.current is not None and hits.current.message.id == self._seen:
+            hits.action_move(step)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        listed = self.query_one(HitList)
+        if self.searching:
+            if listed.hits or listed.text != event.value.strip():
+                self.screen.set_focus(listed)
+        else:
+            self.screen.set_focus(self.query_one(ConversationList))
 
     def on_search_found(self, event: Search.Found) -> None:
         if event.text != self.query_one(Field).value.strip():

@@ -27,7 +27,7 @@ from tui.widgets.cells import day, number, plural
 from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
 from tui.widgets.page import Page
-from tui.widgets.transcript import Load, Transcript
+from tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -51,17 +51,10 @@ class ConversationsPane(Pane):
 
     @dataclass
     class Said(Message):
-        """A change was made."""
+        """A change was made, or something goes on. what: "" takes back what was said before."""
 
         what: str
-        hint: str
-
-    @dataclass
-    class Copying(Message):
-        """So much of a conversation is written for the editor."""
-
-        messages: int
-        total: int
+        hint: str = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +65,6 @@ class ConversationsPane(Pane):
         self._open_first = False
         self._edition = -1
         self._before: tuple[ConversationRow, int] | None = None
-        self._seen: int | None = None
         self.places: places.Places | None = None
         self._last_read: int | None = None
 
@@ -146,9 +138,10 @@ class ConversationsPane(Pane):
         from tui.screens.conversations.in_editor import read_in_editor
 
         def written(messages: int, total: int) -> None:
-            self.post_message(self.Copying(messages, total))
+            done = f"{number(messages)} of {plural(total, 'message')} are written for the editor."
+            self.post_message(self.Said(done, "{pane.back} stops it."))
 
-        self.post_message(self.Said(await read_in_editor(self.app, studio, row.id, place, written), ""))
+        self.post_message(self.Said(await read_in_editor(self.app, studio, row.id, place, written)))
 
     # What the workers said
 
@@ -186,8 +179,8 @@ class ConversationsPane(Pane):
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
         times = (row.first, row.last) if row.first is not None and row.last is not None else None
-        pages, found = self._pages(row), marks(event.found)
-        self.query_one(Transcript).open(row.messages, pages, event.at, found, times)
+        pages = reads.pages(self.studio_app.studio, row)
+        self.query_one(Transcript).open(row.messages, pages, event.at, marks(event.found), times)
         self.refresh_bindings()
 
     def on_asked(self, event: reads.Asked) -> None:
@@ -207,11 +200,6 @@ class ConversationsPane(Pane):
             self.say(event.what, keyed(event.hint, self))
         else:
             self.quiet()
-
-    def on_conversations_pane_copying(self, event: Copying) -> None:
-        if self._copying:
-            done = f"{number(event.messages)} of {plural(event.total, 'message')} are written for the editor."
-            self.say(done, keyed("{pane.back} stops it.", self))
 
     # Keys
 
@@ -245,9 +233,7 @@ class ConversationsPane(Pane):
         self.set_focus(self.query_one(Field))
 
     def action_hit(self, step: int) -> None:
-        hits = self.query_one(HitList)
-        if hits.current is not None and hits.current.message.id == self._seen:
-            hits.action_move(step)
+        self.listing.step(step)
         self._show_hit()
         if self.has_class("-narrow"):
             self.open_detail()
@@ -349,17 +335,8 @@ class ConversationsPane(Pane):
             return
         if self._before is None and self.shown is not None:
             self._before = (self.shown, self.query_one(Transcript).cursor)
-        self._seen = None
         self.listing.search(text)
         self.refresh_bindings()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        listed = self.query_one(HitList)
-        if self.listing.searching:
-            if listed.hits or listed.text != event.value.strip():
-                self.set_focus(listed)
-        else:
-            self.set_focus(self.query_one(ConversationList))
 
     def _end_search(self, keep_focus: bool = False) -> None:
         if not self.listing.searching:
@@ -377,9 +354,8 @@ class ConversationsPane(Pane):
         self.refresh_bindings()
 
     def _show_hit(self) -> None:
-        hit = self.query_one(HitList).current
+        hit = self.listing.hit()
         if hit is not None:
-            self._seen = hit.message.id
             text = self.query_one(Field).value
             self._read("show", reads.at_message, hit.message.conversation, hit.message.id, text)
 
@@ -416,7 +392,8 @@ class ConversationsPane(Pane):
             places.save(self.studio_app.studio_path, self.places)
 
     def on_screen_suspend(self) -> None:
-        self.workers.cancel_group(self, "editor")  # whoever went elsewhere reads something else
+        if self.workers.cancel_group(self, "editor"):  # whoever went elsewhere reads something else
+            self.quiet()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._fill)
@@ -465,17 +442,6 @@ class ConversationsPane(Pane):
     @property
     def _copying(self) -> bool:
         return any(one.group == "editor" and one.node is self for one in self.workers)
-
-    def _pages(self, row: ConversationRow) -> Load:
-        async def load(offset: int, limit: int, known: tuple[int, int] | None) -> list[MessageRow]:
-            studio = await self.studio_app.studio()
-            from engine.archive import reading
-
-            return await reading.page(
-                studio, row.id, offset=offset, limit=limit, total=row.messages, known=known
-            )
-
-        return load
 
     def _list(self) -> None:
         rows = self.listing.rows()

@@ -3,7 +3,7 @@ returns what the pane is then told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ from engine.errors import StudioError
 
 if TYPE_CHECKING:
     from engine.archive import Studio
-    from engine.archive.rows import ConversationRow, Counts, PersonRow
+    from engine.archive.rows import ConversationRow, Counts, MessageRow, PersonRow
+    from tui.widgets.transcript import Load
 
 
 @dataclass
@@ -78,3 +79,17 @@ async def people_of(studio: Studio, row: ConversationRow, preferred: int, leave_
     from engine.archive import people
 
     return Asked(await people.people(studio, row.id), preferred, row if leave_out else None)
+
+
+def pages(studio: Callable[[], Awaitable[Studio]], row: ConversationRow) -> Load:
+    """How a transcript reads a conversation, whose studio may still have to be opened."""
+
+    async def load(offset: int, limit: int, known: tuple[int, int] | None) -> list[MessageRow]:
+        archive = await studio()
+        from engine.archive import reading
+
+        return await reading.page(
+            archive, row.id, offset=offset, limit=limit, total=row.messages, known=known
+        )
+
+    return load
