@@ -92,7 +92,9 @@ class TerminalDriver(LinuxDriver):
             super().disable_input()
 
     def stop_application_mode(self) -> None:
-        if not self._away:
+        if self._away:
+            self.leaving = True  # the studio ends, while another program may have the terminal
+        else:
             super().stop_application_mode()
 
     # The mouse
@@ -140,8 +142,8 @@ class TerminalDriver(LinuxDriver):
         if self._auto_restart:
             # A signal may come while the writer's queue is locked by what it interrupts.
             self._loop.call_soon_threadsafe(self.stop)
-        else:
-            self._borrower_stopped(signal.SIGTSTP)
+        elif self._borrower is not None:
+            self._borrower.stop()  # and the studio with it, as if ctrl+z were pressed there
 
     def _sigcont_application(self, *_: object) -> None:
         if self._auto_restart:
@@ -168,18 +170,16 @@ class TerminalDriver(LinuxDriver):
         from tui.lending import Borrower
 
         self._leave()
-        code = -signal.SIGKILL
+        code = 0
         try:
             with self.no_automatic_restart():
                 self._borrower = Borrower(command, self.fileno, self._borrower_stopped)
+                code = -signal.SIGKILL  # where it does not end by itself
                 try:
                     code = await self._borrower.ended
                 finally:
                     self._borrower.end()
                     self._borrower = None
-        except OSError:
-            code = 0
-            raise
         finally:
             if self._in_front():
                 self.restore_modes()

@@ -41,6 +41,10 @@ class Borrower:
             if os.tcgetpgrp(self._terminal) == self._pid:
                 self._signal(signal.SIGCONT)
 
+    def stop(self) -> None:
+        """Ask it to stop, as ctrl+z does."""
+        self._signal(signal.SIGTSTP)
+
     def end(self) -> None:
         """Have it end, if it has not yet, with all that it started; and take the terminal back."""
         for number in (signal.SIGHUP, signal.SIGKILL) if self._waiter.is_alive() else ():

@@ -39,6 +39,7 @@ ls -ld "$file" "$(dirname "$file")" > permissions
 stty -a > modes
 sleep 1000 &
 echo $$ $! > processes
+echo $PPID > studio
 printf 'given: %s\\n' "$*"
 read -r typed
 eval "$typed"
@@ -246,6 +247,42 @@ def test_a_terminal_that_is_gone_ends_the_editor_too(studio: Studio) -> None:
     studio.assert_nobody_is_left()
 
 
+BUG = """
+import sys
+from pathlib import Path
+from tui.app import UnderstudyApp
+
+class Bad(UnderstudyApp):
+    def action_go(self):
+        self.set_timer(2, self.bad)
+    def bad(self):
+        raise ValueError
+
+app = Bad(Path(sys.argv[1]))
+app.run()
+sys.exit(app.return_code)
+"""
+
+
+def test_a_bug_meanwhile_ends_the_editor_and_gives_the_terminal_back(studio: Studio) -> None:
+    program = [sys.executable, "-c", BUG, str(studio.folder / "s.db")]
+    environment = studio.environment()
+    with PseudoTerminal(program, columns=80, rows=24, environment=environment) as terminal:
+        line = os.dup(terminal.child.fileno())
+        terminal.wait_for("2 conversations")
+        terminal.press("\r")
+        terminal.wait_for(" of 60")
+        terminal.press("\x07", "e")
+        terminal.wait_for(GIVEN)
+        assert terminal.wait_for_end() == 1
+        assert "Understudy stopped because of a mistake" in terminal.text()
+        assert left_on(terminal.raw) == set()
+        assert termios.tcgetattr(line)[3] & termios.ICANON
+        os.close(line)
+    assert studio.left() == []
+    studio.assert_nobody_is_left()
+
+
 def test_ctrl_c_is_the_editors(studio: Studio) -> None:
     with studio.opened() as terminal:
         terminal.press("e")
@@ -255,10 +292,12 @@ def test_ctrl_c_is_the_editors(studio: Studio) -> None:
         leave(terminal)
 
 
-def test_ctrl_z_there_goes_to_the_shell_and_fg_back_to_the_editor(studio: Studio) -> None:
+@pytest.fixture
+def shell(studio: Studio) -> Iterator[PseudoTerminal]:
+    """An interactive shell, whose job is a studio with an editor in it."""
     environment = studio.environment(PS1="$> ", PS2="")
-    shell = ["bash", "--norc", "--noprofile", "-i"]
-    with PseudoTerminal(shell, columns=120, rows=36, environment=environment) as terminal:
+    program = ["bash", "--norc", "--noprofile", "-i"]
+    with PseudoTerminal(program, columns=120, rows=36, environment=environment) as terminal:
         terminal.wait_for("$>")
         terminal.child.send(f"{sys.executable} -m tui\r")
         terminal.wait_for("2 conversations")
@@ -266,30 +305,74 @@ def test_ctrl_z_there_goes_to_the_shell_and_fg_back_to_the_editor(studio: Studio
         terminal.wait_for(" of 60")
         terminal.settle(quiet=0.2)
         terminal.press("e")
-        for _ in range(2):
-            terminal.wait_for(GIVEN)
-            terminal.press("\x1a")
-            terminal.wait_for("Stopped")
-            terminal.settle(quiet=0.3)
-            terminal.child.send("clear; echo answer=$((6*7))\r")
-            terminal.wait_for("answer=42")
-            terminal.child.send(f"clear; echo '{GIVEN}'; fg\r")
-            terminal.settle(quiet=0.3)
-        terminal.press("echo same >&2; exit 7\r")
-        terminal.wait_for("vi ended with code 7.")
+        terminal.wait_for(GIVEN)
+        yield terminal
+
+
+def stopped(shell: PseudoTerminal) -> None:
+    """The shell has the terminal back."""
+    shell.wait_for("Stopped")
+    shell.settle(quiet=0.3)
+    shell.child.send("clear; echo answer=$((6*7))\r")
+    shell.wait_for("answer=42")
+
+
+def in_front(shell: PseudoTerminal, studio: Studio) -> None:
+    """`fg`, until the editor has the terminal."""
+    shell.child.send("clear; fg\r")
+    deadline = time.monotonic() + 60
+    while os.tcgetpgrp(shell.child.fileno()) != int((studio.told / "processes").read_text().split()[0]):
+        assert time.monotonic() < deadline, "the editor is not in front"
+        shell.read()
+    shell.settle(quiet=0.2)
+
+
+def test_ctrl_z_there_goes_to_the_shell_and_fg_back_to_the_editor(
+    studio: Studio, shell: PseudoTerminal
+) -> None:
+    for _ in range(2):
+        shell.press("\x1a")
+        stopped(shell)
+        in_front(shell, studio)
+    shell.press("exit 7\r")
+    shell.wait_for("vi ended with code 7.")
+    studio.assert_no_copy_is_left()
+    shell.press("q")
+    shell.wait_for("$>")
+
+
+def test_a_stop_from_elsewhere_heals_at_fg(studio: Studio, shell: PseudoTerminal) -> None:
+    os.kill(int((studio.told / "studio").read_text()), signal.SIGTSTP)
+    stopped(shell)
+    in_front(shell, studio)
+    shell.press("exit 7\r")
+    shell.wait_for("vi ended with code 7.")
+    shell.press("q")
+    shell.wait_for("$>")
+
+
+def test_a_stopped_one_is_ended_with_its_editor(studio: Studio, shell: PseudoTerminal) -> None:
+    shell.press("\x1a")
+    stopped(shell)
+    shell.child.send("clear; kill %1\r")
+    deadline = time.monotonic() + 60
+    while studio.left():
+        assert time.monotonic() < deadline, "it lives on, stopped"
+        shell.read(0.2)
+    studio.assert_nobody_is_left()
+    shell.child.send("clear; echo answer=$((7*7))\r")
+    shell.wait_for("answer=49")
+
+
+def test_ctrl_z_without_a_shell_changes_nothing(studio: Studio) -> None:
+    with studio.opened() as terminal:
         terminal.press("e")
         terminal.wait_for(GIVEN)
         terminal.press("\x1a")
-        terminal.wait_for("Stopped")
         terminal.settle(quiet=0.3)
-        terminal.child.send("clear; kill %1\r")
-        deadline = time.monotonic() + 60
-        while studio.left():
-            assert time.monotonic() < deadline, "it lives on, stopped"
-            terminal.read(0.2)
-        studio.assert_nobody_is_left()
-        terminal.child.send("clear; echo answer=$((6*7))\r")
-        terminal.wait_for("answer=42")
+        terminal.press("exit 7\r")
+        terminal.wait_for("vi ended with code 7.")
+        leave(terminal)
 
 
 @pytest.mark.parametrize("name", ["vi", "vim", "less", "more"])

@@ -257,7 +257,7 @@ class ConversationsPane(Pane):
             asking.day(self.app, here, lambda time: self._read("show", reads.at_day, row, time))
 
     def action_editor(self) -> None:
-        if self.shown is not None:
+        if self.shown is not None and not self._copying:
             self.work("editor", self._read_in_editor, self.shown, self.query_one(Transcript).cursor)
 
     def action_details(self) -> None:
