@@ -94,6 +94,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("previous-hit", "N", "hit(-1)", "previous hit"),
         Action("details", "enter", "details", "the message with all that is known of it", "details", "⏎"),
         Action("date", "t", "date", "go to a day of the conversation that is shown", "day"),
+        Action("editor", "e", "editor", "open the conversation in $VISUAL or $EDITOR"),
         Action("filter", "f", "filter", "narrow the list: source, people, kind, year, length", "filter"),
         Action("order", "s", "order", "sort: newest first, most messages first, by title"),
         Action("import", "i", "import", "import an export", "import"),

@@ -12,6 +12,7 @@ import signal
 import termios
 import time
 from codecs import getincrementaldecoder
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,17 @@ from tui.keyboard import Parser
 if TYPE_CHECKING:
     from textual.app import App
 
+    from tui.lending import Borrower
+
+STDERR = 2
+
+LEFT_ON = (
+    b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l"
+    b"\x1b[?1l\x1b>\x1b[>4m\x1b[r\x1b[m"
+)
+"""Takes back what a program that was killed may have left on: its screen, a hidden cursor, the mouse, pastes
+in brackets, other keys, margins, colours."""
+
 
 class TerminalDriver(LinuxDriver):
     """moves: whether the terminal reports the mouse wherever it goes, or only clicks and drags.
@@ -29,6 +41,7 @@ class TerminalDriver(LinuxDriver):
     leaving: the studio ends, so a stopped one must not take the terminal again."""
 
     leaving = False
+    _borrower: Borrower | None = None
 
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
@@ -79,7 +92,9 @@ class TerminalDriver(LinuxDriver):
             super().disable_input()
 
     def stop_application_mode(self) -> None:
-        if not self._away:
+        if self._away:
+            self.leaving = True  # the studio ends, while another program may have the terminal
+        else:
             super().stop_application_mode()
 
     # The mouse
@@ -127,12 +142,14 @@ class TerminalDriver(LinuxDriver):
         if self._auto_restart:
             # A signal may come while the writer's queue is locked by what it interrupts.
             self._loop.call_soon_threadsafe(self.stop)
-        else:
-            self._stop_job()  # another program has the terminal, and the loop waits for it
+        elif self._borrower is not None:
+            self._borrower.stop()  # and the studio with it, as if ctrl+z were pressed there
 
     def _sigcont_application(self, *_: object) -> None:
         if self._auto_restart:
             self._loop.call_soon_threadsafe(self._continue)
+        elif self._borrower is not None:
+            self._borrower.go_on()
 
     def _continue(self) -> None:
         # Whoever stopped it with SIGSTOP has used the terminal since: set up anew, but never twice.
@@ -143,6 +160,41 @@ class TerminalDriver(LinuxDriver):
         if not self._away:
             self.suspend_application_mode()
             self._away = True
+
+    async def lend(self, command: Sequence[str]) -> int:
+        """Run another program in the terminal as it was before: its exit code, -n after signal n. The loop
+        goes on meanwhile, and writes nothing. Whoever is cancelled ends the program.
+
+        OSError where it cannot be started.
+        """
+        from tui.lending import Borrower
+
+        self._leave()
+        code = 0
+        try:
+            with self.no_automatic_restart():
+                self._borrower = Borrower(command, self.fileno, self._borrower_stopped)
+                code = -signal.SIGKILL  # where it does not end by itself
+                try:
+                    code = await self._borrower.ended
+                finally:
+                    self._borrower.end()
+                    self._borrower = None
+        finally:
+            if self._in_front():
+                self.restore_modes()
+                if not 0 <= code <= 128:
+                    with suppress(OSError):
+                        os.write(STDERR, LEFT_ON)
+            self._come_back()
+        return code
+
+    def _borrower_stopped(self, number: int) -> None:
+        # One that was not in front yet is stopped when it touches the terminal: then nobody pressed ctrl+z.
+        if number not in (signal.SIGTTIN, signal.SIGTTOU):
+            self._stop_job()
+        if self._borrower is not None:
+            self._borrower.go_on()
 
     def _stop_job(self) -> None:
         # The whole job stops, as if the terminal itself had seen ctrl+z. Where no shell could start it

@@ -101,15 +101,15 @@ def _speaker(row: MessageRow) -> int:
 def _body(index: int, row: MessageRow, room: int, time: str) -> list[Line]:
     """Text, attachment markers and reactions of one message. There is always one line."""
     lines: list[Line] = []
-    notes = [_attachment(kind=item.kind, name=item.name) for item in row.attachments]
+    notes = [attachment(kind=item.kind, name=item.name) for item in row.attachments]
     if row.kind in SYSTEM:
-        notes.insert(0, safe_line(row.text) or _SAID.get(row.kind, row.kind))
+        notes.insert(0, safe_line(row.text) or SAID.get(row.kind, row.kind))
         if row.kind == "unsent" or not row.text:
             notes[0] = f"{safe_line(row.sender)} · {notes[0]}"
     elif row.text:
         lines += [Line(index, "text", text) for text in wrap(safe_text(row.text), room)]
     elif not notes:
-        notes.append(_SAID.get(row.kind, row.kind))
+        notes.append(SAID.get(row.kind, row.kind))
     lines += [Line(index, "note", text) for note in notes for text in wrap(note, room)]
     ends = [time] if time else []
     if row.edited:
@@ -130,7 +130,7 @@ def _body(index: int, row: MessageRow, room: int, time: str) -> list[Line]:
     return lines
 
 
-_SAID = {
+SAID = {
     "call": "call",
     "event": "something changed in this conversation",
     "unsent": "took a message back",
@@ -140,7 +140,7 @@ _SAID = {
 }
 
 
-def _attachment(kind: str, name: str) -> str:
+def attachment(kind: str, name: str) -> str:
     return f"[{kind}] {safe_line(name)}".rstrip()
 
 

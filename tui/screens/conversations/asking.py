@@ -16,6 +16,7 @@ from tui.widgets.choose import Choose
 
 if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow, PersonRow
+    from tui.screens.conversations.reads import Asked
 
 
 def narrowing(
@@ -75,21 +76,20 @@ def day(app: App[Any], here: int | None, go: Callable[[int], object]) -> None:
     app.push_screen(Ask("Go to which day?", at, does="go", one_line=True, refuse=refuse), take)
 
 
-def voice(app: App[Any], people: Sequence[PersonRow], at: int, take: Callable[[int | None], None]) -> None:
-    """Whose voice the model shall learn; take: called with an index among the people."""
-    shown = [(person.name, plural(person.messages, "message")) for person in people]
-    app.push_screen(Choose("Whose voice shall the model learn?", shown, at), take)
+def who(app: App[Any], asked: Asked, take: Callable[[PersonRow, ConversationRow | None], object]) -> None:
+    """Whose voice the model shall learn, or who shall be left out of a conversation, or taken in again."""
+    people, there = asked.people, asked.leave_out_of
+    at = next((at for at, person in enumerate(people) if person.id == asked.preferred), 0)
 
+    def choose(index: int | None) -> None:
+        if index is not None:
+            take(people[index], there)
 
-def left_out(
-    app: App[Any],
-    row: ConversationRow,
-    people: Sequence[PersonRow],
-    at: int,
-    take: Callable[[int | None], None],
-) -> None:
-    """Who of the people in a conversation shall be left out there, or taken in again; as `voice`."""
-    out = {id for id, _ in row.without}
-    shown = [(person.name, "left out here" if person.id in out else "") for person in people]
-    where = row.title or "this conversation"
-    app.push_screen(Choose(f"Leave out in {where}, or take in again", shown, at), take)
+    if there is None:
+        title = "Whose voice shall the model learn?"
+        shown = [(person.name, plural(person.messages, "message")) for person in people]
+    else:
+        title = f"Leave out in {there.title or 'this conversation'}, or take in again"
+        out = {id for id, _ in there.without}
+        shown = [(person.name, "left out here" if person.id in out else "") for person in people]
+    app.push_screen(Choose(title, shown, at), choose)

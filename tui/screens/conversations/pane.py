@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,25 +13,27 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from engine.errors import StudioError
 from tui.actions import bindings
 from tui.keymap import keyed
 from tui.pane import Pane
-from tui.safe_text import content, safe_line
-from tui.screens.conversations import places
+from tui.screens.conversations import places, reads
 from tui.screens.conversations.details import Details, details
+from tui.screens.conversations.listing import Listing
 from tui.screens.conversations.lists import ConversationList, HitList
-from tui.screens.conversations.narrowing import Narrowed, keeps, words
-from tui.screens.conversations.search import SYNTAX, Search, marks
+from tui.screens.conversations.narrowing import Narrowed
+from tui.screens.conversations.search import marks
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
-from tui.widgets.cells import day, fit, number, plural
+from tui.widgets.cells import day, number, plural
 from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
 from tui.widgets.page import Page
-from tui.widgets.transcript import Load, Transcript
+from tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
+    from engine.archive import Studio
     from engine.archive.rows import ConversationRow, Counts, MessageRow, PersonRow
+
+P = ParamSpec("P")
 
 
 class ConversationsPane(Pane):
@@ -49,62 +50,26 @@ class ConversationsPane(Pane):
     """
 
     @dataclass
-    class Loaded(Message):
-        """The archive was read: `edition` says which state of it."""
-
-        conversations: Sequence[ConversationRow]
-        counts: Counts
-        ai: PersonRow | None
-        edition: int
-
-    @dataclass
-    class Show(Message):
-        """Open this conversation at message `at` (the last by default)."""
-
-        conversation: ConversationRow
-        at: int | None = None
-        found: str = ""
-
-    @dataclass
-    class Asked(Message):
-        """The people of a conversation are known: ask who shall be the AI sender, or be left out here."""
-
-        people: Sequence[PersonRow]
-        preferred: int
-        leave_out_of: ConversationRow | None = None
-
-    @dataclass
     class Said(Message):
-        """A change was made."""
+        """A change was made, or something goes on. what: "" takes back what was said before."""
 
         what: str
-        hint: str
+        hint: str = ""
 
     def __init__(self) -> None:
         super().__init__()
-        self.everything: Sequence[ConversationRow] = ()
+        self.listing = Listing()
         self.counts: Counts | None = None
         self.ai: PersonRow | None = None
         self.shown: ConversationRow | None = None
-        self.narrowed: Narrowed = {}
-        self.order = ORDERS[0]
-        self.searching = False
         self._open_first = False
         self._edition = -1
         self._before: tuple[ConversationRow, int] | None = None
-        self._seen: int | None = None
         self.places: places.Places | None = None
         self._last_read: int | None = None
 
     def compose_body(self) -> ComposeResult:
-        with Vertical(classes="list"):
-            yield Search(id="find")
-            yield Static("", classes="line over", id="narrowed")
-            yield ConversationList()
-            hits = HitList()
-            hits.display = False
-            yield hits
-            yield Static("", classes="line", id="many")
+        yield self.listing
         with Vertical(classes="detail"):
             yield TitleLine(classes="line over", id="title")
             yield Transcript()
@@ -116,7 +81,7 @@ class ConversationsPane(Pane):
     def arrive(self) -> None:
         wanted = self.studio_app.wanted(self.DIGIT)
         if isinstance(wanted, str):
-            self.narrowed, self.shown = {"with": wanted}, None
+            self.listing.narrowed, self.shown = {"with": wanted}, None
             self._end_search()
             super().action_back()
         if self._edition != self.studio_app.edition:
@@ -125,7 +90,7 @@ class ConversationsPane(Pane):
             self._list()
         if isinstance(wanted, tuple):
             conversation, message = wanted
-            self.work("show", self._go_to_message, conversation, message)
+            self._read("show", reads.at_message, conversation, message)
             self.open_detail()
 
     # Loading, in workers
@@ -135,41 +100,22 @@ class ConversationsPane(Pane):
         if self.places is None:
             self.places = places.load(self.studio_app.studio_path)
             self._last_read = self.places.conversation
-            self.order = self.places.order if self.places.order in ORDERS else ORDERS[0]
-        from engine.archive import people, reading
+            self.listing.order = self.places.order if self.places.order in ORDERS else ORDERS[0]
+        self.post_message(await reads.everything(studio, edition))
 
-        rows = await reading.conversations(studio)
-        counts, ai = await reading.counts(studio), await people.ai(studio)
-        self.post_message(self.Loaded(rows, counts, ai, edition))
+    def _read(
+        self,
+        group: str,
+        read: Callable[Concatenate[Studio, P], Awaitable[Message]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        """Read in the studio, in a worker, and be told what was read."""
 
-    async def _go_to_message(self, conversation: int, message: int, found: str = "") -> None:
-        studio = await self.studio_app.studio()
-        from engine.archive import reading
+        async def reading() -> None:
+            self.post_message(await read(await self.studio_app.studio(), *args, **kwargs))
 
-        row = await reading.conversation(studio, conversation)
-        self.post_message(self.Show(row, await reading.position(studio, message), found))
-
-    async def _go_back_to(self, row: ConversationRow, message: int) -> None:
-        studio = await self.studio_app.studio()
-        from engine.archive import reading
-
-        at = None
-        with suppress(StudioError):  # it was forgotten since
-            at = await reading.position(studio, message)
-        self.post_message(self.Show(row, at))
-
-    async def _go_to_day(self, row: ConversationRow, time: int) -> None:
-        studio = await self.studio_app.studio()
-        from engine.archive import reading
-
-        self.post_message(self.Show(row, await reading.place_at(studio, row.id, time)))
-
-    async def _people_of(self, row: ConversationRow, preferred: int, leave_out: bool = False) -> None:
-        studio = await self.studio_app.studio()
-        from engine.archive import people
-
-        found = await people.people(studio, row.id)
-        self.post_message(self.Asked(found, preferred, row if leave_out else None))
+        self.work(group, reading)
 
     async def _set_ai(self, person: PersonRow) -> None:
         studio = await self.studio_app.studio()
@@ -187,10 +133,20 @@ class ConversationsPane(Pane):
         self.studio_app.touched()
         await self._load(self.studio_app.edition)
 
+    async def _read_in_editor(self, row: ConversationRow, place: int) -> None:
+        studio = await self.studio_app.studio()
+        from tui.screens.conversations.in_editor import read_in_editor
+
+        def written(messages: int, total: int) -> None:
+            done = f"{number(messages)} of {plural(total, 'message')} are written for the editor."
+            self.post_message(self.Said(done, "{pane.back} stops it."))
+
+        self.post_message(self.Said(await read_in_editor(self.app, studio, row.id, place, written)))
+
     # What the workers said
 
-    def on_conversations_pane_loaded(self, event: Loaded) -> None:
-        self._edition, self.everything, self.counts, self.ai = (
+    def on_loaded(self, event: reads.Loaded) -> None:
+        self._edition, self.listing.everything, self.counts, self.ai = (
             event.edition,
             event.conversations,
             event.counts,
@@ -203,7 +159,7 @@ class ConversationsPane(Pane):
             message = self.query_one(Transcript).message
             if self.shown.messages != before.messages and message is not None:
                 found = self.query_one(Field).value  # the same message, wherever it stands now
-                self.work("show", self._go_to_message, self.shown.id, message.id, found)
+                self._read("show", reads.at_message, self.shown.id, message.id, found)
         self.set_class(not event.conversations, "-empty")
         self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
         self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
@@ -214,76 +170,62 @@ class ConversationsPane(Pane):
             self._open_first = False
             self.open_detail()
 
-    def on_search_found(self, event: Search.Found) -> None:
-        if event.text != self.query_one(Field).value.strip():
-            return
-        listed = self.query_one(HitList)
-        if event.ranked and listed.cursor and listed.text == event.text:
-            return  # somebody moves in the first hits already
-        listed.list(event.hits, event.text)
-        self.refresh_bindings()
-        many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
-        many = event.problem or (many if event.ranked else f"{many}, ranking them")
-        if listed.hits and self.query_one(Field).has_focus:
-            many += keyed(" · {field.submit} goes to them", self)
-        self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
-
     def on_search_rested(self) -> None:
         if not self.has_class("-narrow"):
             self._show_hit()
 
-    def on_conversations_pane_show(self, event: Show) -> None:
+    def on_open_at(self, event: reads.OpenAt) -> None:
         row = self.shown = event.conversation
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
         times = (row.first, row.last) if row.first is not None and row.last is not None else None
-        pages, found = self._pages(row), marks(event.found)
-        self.query_one(Transcript).open(row.messages, pages, event.at, found, times)
+        pages = reads.pages(self.studio_app.studio, row)
+        self.query_one(Transcript).open(row.messages, pages, event.at, marks(event.found), times)
         self.refresh_bindings()
 
-    def on_conversations_pane_asked(self, event: Asked) -> None:
-        if not event.people:
-            return
+    def on_asked(self, event: reads.Asked) -> None:
         from tui.screens.conversations import asking
 
-        chosen = next((at for at, person in enumerate(event.people) if person.id == event.preferred), 0)
+        if event.people:
+            asking.who(self.app, event, self._answered)
 
-        there = event.leave_out_of
-
-        def choose(index: int | None) -> None:
-            if index is not None and there is not None:
-                self.work("", self._leave_out, there, event.people[index])
-            elif index is not None:
-                self.work("", self._set_ai, event.people[index])
-
+    def _answered(self, person: PersonRow, there: ConversationRow | None) -> None:
         if there is not None:
-            asking.left_out(self.app, there, event.people, chosen, choose)
-            return
-        asking.voice(self.app, event.people, chosen, choose)
+            self.work("", self._leave_out, there, person)
+        else:
+            self.work("", self._set_ai, person)
 
     def on_conversations_pane_said(self, event: Said) -> None:
-        self.say(event.what, keyed(event.hint, self))
+        if event.what:
+            self.say(event.what, keyed(event.hint, self))
+        else:
+            self.quiet()
 
     # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        empty = self.counts is not None and not self.everything
+        empty = self.counts is not None and not self.listing.everything
         if action == "sample":
             return empty
         if action == "forget":
-            return bool(self.everything)
+            return bool(self.listing.everything)
         if action in ("find", "filter", "order"):
-            return bool(self.everything) and not self.query_one(Field).has_focus
+            return bool(self.listing.everything) and not self.query_one(Field).has_focus
         if action in ("ai", "leave_out", "leave_out_there"):
             return self._meant is not None
-        if action == "date":
+        if action in ("date", "editor"):
             return self.shown is not None
         if action == "details":
             return self.query_one(Transcript).has_focus and not self.has_class("-three")
-        if action == "back" and (self.searching or self.narrowed or self.query_one(Field).has_focus):
+        if action == "back" and (
+            self.listing.searching
+            or self.listing.narrowed
+            or self._copying
+            or self.query_one(Field).has_focus
+        ):
             return True
         if action == "hit":
-            return self.searching and bool(self.query_one(HitList).rows)
+            return self.listing.searching and bool(self.query_one(HitList).rows)
         return super().check_action(action, parameters)
 
     def action_find(self) -> None:
@@ -291,9 +233,7 @@ class ConversationsPane(Pane):
         self.set_focus(self.query_one(Field))
 
     def action_hit(self, step: int) -> None:
-        hits = self.query_one(HitList)
-        if hits.current is not None and hits.current.message.id == self._seen:
-            hits.action_move(step)
+        self.listing.step(step)
         self._show_hit()
         if self.has_class("-narrow"):
             self.open_detail()
@@ -301,10 +241,10 @@ class ConversationsPane(Pane):
     def action_filter(self) -> None:
         from tui.screens.conversations import asking
 
-        asking.narrowing(self.app, self.everything, self.narrowed, self._narrow)
+        asking.narrowing(self.app, self.listing.everything, self.listing.narrowed, self._narrow)
 
     def _narrow(self, narrowed: Narrowed) -> None:
-        self.narrowed = narrowed
+        self.listing.narrowed = narrowed
         self._list()
         self.refresh_bindings()
 
@@ -314,21 +254,25 @@ class ConversationsPane(Pane):
         row, message = self.shown, self.query_one(Transcript).message
         if row is not None:
             here = message.time if message is not None else None
-            asking.day(self.app, here, lambda time: self.work("show", self._go_to_day, row, time))
+            asking.day(self.app, here, lambda time: self._read("show", reads.at_day, row, time))
+
+    def action_editor(self) -> None:
+        if self.shown is not None and not self._copying:
+            self.work("editor", self._read_in_editor, self.shown, self.query_one(Transcript).cursor)
 
     def action_details(self) -> None:
         if self._message is not None:
             self.app.push_screen(Details(*self._message))
 
     def action_order(self) -> None:
-        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+        self.listing.next_order()
         self._list()
 
     def action_ai(self) -> None:
         row = self._meant
         if row is not None:
             message = self.query_one(Transcript).message
-            self.work("ask", self._people_of, row, message.person if message else 0)
+            self._read("ask", reads.people_of, row, message.person if message else 0)
 
     def action_leave_out(self) -> None:
         row = self._meant
@@ -339,7 +283,7 @@ class ConversationsPane(Pane):
         row = self._meant
         if row is not None:
             message = self.query_one(Transcript).message if row == self.shown else None
-            self.work("ask", self._people_of, row, message.person if message else 0, leave_out=True)
+            self._read("ask", reads.people_of, row, message.person if message else 0, leave_out=True)
 
     def action_import(self) -> None:
         from tui.screens.importing import Importing
@@ -358,11 +302,13 @@ class ConversationsPane(Pane):
 
     def action_back(self) -> None:
         """From the transcript to the list, then from the hits to where one was, then to everything."""
+        if self.workers.cancel_group(self, "editor"):
+            return
         if self.has_class("-detail") or self.has_class("-zoom") or self.query_one(Transcript).has_focus:
             super().action_back()
-        elif self.searching:
+        elif self.listing.searching:
             self._end_search()
-        elif self.narrowed and not self.query_one(Field).has_focus:
+        elif self.listing.narrowed and not self.query_one(Field).has_focus:
             self._narrow({})
         else:
             self.set_focus(self.query_one(ConversationList))
@@ -376,7 +322,7 @@ class ConversationsPane(Pane):
 
     def _forgotten(self, gone: bool | None) -> None:
         if gone:
-            self.narrowed, self.shown, self._before = {}, None, None
+            self.listing.narrowed, self.shown, self._before = {}, None, None
             self.places = places.Places()  # a number that is free again may be given to another
             self._end_search()
 
@@ -389,50 +335,29 @@ class ConversationsPane(Pane):
             return
         if self._before is None and self.shown is not None:
             self._before = (self.shown, self.query_one(Transcript).cursor)
-        self._show_hits(True)
-        self._seen = None
+        self.listing.search(text)
         self.refresh_bindings()
-        self.query_one(Search).begin(text)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        listed = self.query_one(HitList)
-        if self.searching:
-            if listed.hits or listed.text != event.value.strip():
-                self.set_focus(listed)
-        else:
-            self.set_focus(self.query_one(ConversationList))
 
     def _end_search(self, keep_focus: bool = False) -> None:
-        if not self.searching:
+        if not self.listing.searching:
             if not keep_focus:
                 self.set_focus(self.query_one(ConversationList))
             return
-        self.query_one(Search).stop()
-        self._show_hits(False)
-        with self.prevent(Input.Changed):
-            self.query_one(Field).value = ""
+        self.listing.end_search()
         if not keep_focus:
             self.set_focus(self.query_one(ConversationList))
         if self._before is not None:
             row, at = self._before
             self._before = None
-            self.on_conversations_pane_show(self.Show(row, at))
+            self.on_open_at(reads.OpenAt(row, at))
         self._list()
         self.refresh_bindings()
 
-    def _show_hits(self, shown: bool) -> None:
-        self.searching = shown
-        self.query_one(HitList).display = shown
-        self.query_one(ConversationList).display = not shown
-        if shown:
-            self.query_one("#narrowed", Static).update(Content(SYNTAX), layout=False)
-
     def _show_hit(self) -> None:
-        hit = self.query_one(HitList).current
+        hit = self.listing.hit()
         if hit is not None:
-            self._seen = hit.message.id
             text = self.query_one(Field).value
-            self.work("show", self._go_to_message, hit.message.conversation, hit.message.id, text)
+            self._read("show", reads.at_message, hit.message.conversation, hit.message.id, text)
 
     # Lists and transcript
 
@@ -449,9 +374,9 @@ class ConversationsPane(Pane):
         """Open a conversation where it was left."""
         message = self.places.messages.get(row.id) if self.places else None
         if message is None:
-            self.on_conversations_pane_show(self.Show(row))
+            self.on_open_at(reads.OpenAt(row))
         else:
-            self.work("show", self._go_back_to, row, message)
+            self._read("show", reads.where_left, row, message)
 
     @on(LineList.Opened, "#hits")
     def _open_hit(self) -> None:
@@ -463,14 +388,18 @@ class ConversationsPane(Pane):
 
     def on_unmount(self) -> None:
         if self.places is not None and not self.studio_app.demo:
-            self.places.order = self.order
+            self.places.order = self.listing.order
             places.save(self.studio_app.studio_path, self.places)
+
+    def on_screen_suspend(self) -> None:
+        if self.workers.cancel_group(self, "editor"):  # whoever went elsewhere reads something else
+            self.quiet()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
-        if self.shown is None and self.everything and not self.searching:
+        if self.shown is None and self.listing.everything and not self.listing.searching:
             self._list()  # where the screen grew: beside the list there is room for a conversation
         self._show_details()
 
@@ -481,7 +410,7 @@ class ConversationsPane(Pane):
             message
             and self.shown
             and self.places
-            and not self.searching
+            and not self.listing.searching
             and message.conversation == self.shown.id
         ):
             self.places.leave(self.shown.id, message.id if index + 1 < total else None)
@@ -510,34 +439,14 @@ class ConversationsPane(Pane):
         listed = self.query_one(ConversationList)
         return listed.current if listed.has_focus else self.shown
 
-    def _pages(self, row: ConversationRow) -> Load:
-        async def load(offset: int, limit: int, known: tuple[int, int] | None) -> list[MessageRow]:
-            studio = await self.studio_app.studio()
-            from engine.archive import reading
-
-            return await reading.page(
-                studio, row.id, offset=offset, limit=limit, total=row.messages, known=known
-            )
-
-        return load
+    @property
+    def _copying(self) -> bool:
+        return any(one.group == "editor" and one.node is self for one in self.workers)
 
     def _list(self) -> None:
-        rows = [row for row in self.everything if keeps(self.narrowed, row)]
-        if self.order == ORDERS[1]:
-            rows.sort(key=lambda row: -row.messages)
-        elif self.order == ORDERS[2]:
-            rows.sort(key=lambda row: row.title.casefold())
+        rows = self.listing.rows()
         first = next((row for row in rows if row.id == self._last_read and not self._open_first), None)
         self._last_read = None
-        self.query_one(ConversationList).list(rows, first)
+        self.listing.show(rows, first)
         if self.shown is None and rows and (self._open_first or not self.has_class("-narrow")):
             self._read_on(first or rows[0])
-        back = keyed("{pane.back}", self)
-        narrowed = f"{fit(safe_line(words(self.narrowed)), 21).rstrip()} · {back} shows everything"
-        if not self.narrowed:
-            narrowed = f"everything · {self.order}"
-        self.query_one("#narrowed", Static).update(content(narrowed), layout=False)
-        many = plural(len(rows), "conversation")
-        if len(rows) < len(self.everything):
-            many += f" of {number(len(self.everything))}"
-        self.query_one("#many", Static).update(content(many), layout=False)

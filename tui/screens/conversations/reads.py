@@ -1,0 +1,95 @@
+"""What the pane reads in the studio, and what it changes there: each is awaited beside the screen, and
+returns what the pane is then told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from engine.errors import StudioError
+
+if TYPE_CHECKING:
+    from engine.archive import Studio
+    from engine.archive.rows import ConversationRow, Counts, MessageRow, PersonRow
+    from tui.widgets.transcript import Load
+
+
+@dataclass
+class Loaded(Message):
+    """The archive was read: `edition` says which state of it."""
+
+    conversations: Sequence[ConversationRow]
+    counts: Counts
+    ai: PersonRow | None
+    edition: int
+
+
+@dataclass
+class OpenAt(Message):
+    """Open this conversation at message `at` (the last by default)."""
+
+    conversation: ConversationRow
+    at: int | None = None
+    found: str = ""
+
+
+@dataclass
+class Asked(Message):
+    """The people of a conversation are known: ask who shall be the AI sender, or be left out here."""
+
+    people: Sequence[PersonRow]
+    preferred: int
+    leave_out_of: ConversationRow | None = None
+
+
+async def everything(studio: Studio, edition: int) -> Loaded:
+    from engine.archive import people, reading
+
+    rows = await reading.conversations(studio)
+    return Loaded(rows, await reading.counts(studio), await people.ai(studio), edition)
+
+
+async def at_message(studio: Studio, conversation: int, message: int, found: str = "") -> OpenAt:
+    from engine.archive import reading
+
+    row = await reading.conversation(studio, conversation)
+    return OpenAt(row, await reading.position(studio, message), found)
+
+
+async def where_left(studio: Studio, row: ConversationRow, message: int) -> OpenAt:
+    from engine.archive import reading
+
+    at = None
+    with suppress(StudioError):  # it was forgotten since
+        at = await reading.position(studio, message)
+    return OpenAt(row, at)
+
+
+async def at_day(studio: Studio, row: ConversationRow, time: int) -> OpenAt:
+    from engine.archive import reading
+
+    return OpenAt(row, await reading.place_at(studio, row.id, time))
+
+
+async def people_of(studio: Studio, row: ConversationRow, preferred: int, leave_out: bool = False) -> Asked:
+    from engine.archive import people
+
+    return Asked(await people.people(studio, row.id), preferred, row if leave_out else None)
+
+
+def pages(studio: Callable[[], Awaitable[Studio]], row: ConversationRow) -> Load:
+    """How a transcript reads a conversation, whose studio may still have to be opened."""
+
+    async def load(offset: int, limit: int, known: tuple[int, int] | None) -> list[MessageRow]:
+        archive = await studio()
+        from engine.archive import reading
+
+        return await reading.page(
+            archive, row.id, offset=offset, limit=limit, total=row.messages, known=known
+        )
+
+    return load
