@@ -1,11 +1,15 @@
 """Pane 3: the recipe, the list of chunks, one of them in full, and the files that are written."""
 
 import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import studio_builder
 from screen_reader import press, settled, text
+from textual.pilot import Pilot
 from training_studio import ready
 
 from engine.archive import datasets, open_studio
@@ -34,7 +38,10 @@ async def test_without_an_ai_sender_the_pane_says_what_to_do(tmp_path: Path, siz
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
         assert "[2]  Senders, and there [a]" in await press(pilot, "3")
+        screen = pane(app)
         await press(pilot, "2", "a")
+        screen.arrive()
+        assert not screen.has_class("-empty"), "while it builds nobody is told that there is nothing"
         shown = await press(pilot, "3")
         assert "t train" in shown and "kept for the test" in shown
 
@@ -109,7 +116,9 @@ async def test_a_built_dataset_is_kept_until_the_archive_changes(studio: Path) -
         assert after is not None and after is not before and after.dataset.id == before.dataset.id
 
 
-async def test_leaving_ends_the_building_and_coming_back_begins_it_anew(tmp_path: Path) -> None:
+@pytest.fixture
+async def building(tmp_path: Path) -> AsyncIterator[tuple[Pilot[None], ChunksPane]]:
+    """The pane while it builds chunks of 4,000 messages, and Conversations in view."""
     app = UnderstudyApp(await ready(tmp_path / "studio.db", studio_builder.fable(4000)))
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
@@ -117,12 +126,58 @@ async def test_leaving_ends_the_building_and_coming_back_begins_it_anew(tmp_path
         screen = pane(app)
         app.touched()
         screen.arrive()
-        assert screen.made is None and app.workers
         app.switch_mode("1")
-        await settled(pilot)
         assert screen.made is None
-        await press(pilot, "3")
-        assert screen.made is not None
+        yield pilot, screen
+
+
+async def test_building_goes_on_whatever_pane_is_shown_and_the_line_on_top_tells_it(
+    building: tuple[Pilot[None], ChunksPane],
+) -> None:
+    pilot, screen = building
+    assert "cutting chunks" in screen.studio_app.status.state()
+    await settled(pilot)
+    shown = text(pilot.app)
+    made = screen.made
+    assert made is not None and f"3 Chunks {len(made.dataset.chunks)}" in shown
+    assert "/ find in" in shown and "cutting chunks" not in shown
+    shown = await press(pilot, "3")
+    assert screen.made is made and f"chunk 1 of {len(made.dataset.chunks)}" in shown
+
+
+async def test_a_studio_that_changes_ends_the_building_and_coming_back_begins_it_anew(
+    building: tuple[Pilot[None], ChunksPane],
+) -> None:
+    pilot, screen = building
+    screen.studio_app.touched()
+    await settled(pilot)
+    assert screen.made is None and not screen.studio_app.status.state()
+    await press(pilot, "3")
+    assert screen.made is not None
+
+
+async def test_another_recipe_ends_the_building_of_the_first(
+    building: tuple[Pilot[None], ChunksPane],
+) -> None:
+    pilot, screen = building
+    screen.preset = "langchain"
+    screen.arrive()
+    await settled(pilot)
+    assert screen.made is not None and screen.made.dataset.recipe.preset == "langchain"
+    assert not screen.studio_app.status.state()
+
+
+async def test_after_a_studio_that_could_not_be_read_coming_back_begins_anew(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        with closing(sqlite3.connect(studio)) as archive:
+            archive.execute("ALTER TABLE participants RENAME TO elsewhere")
+            assert "is damaged" in await press(pilot, "3")
+            assert pane(app).made is None and not app.status.state()
+            archive.execute("ALTER TABLE elsewhere RENAME TO participants")
+        await press(pilot, "1", "3")
+        assert pane(app).made is not None
 
 
 async def test_m_goes_to_the_learned_message(studio: Path) -> None:
