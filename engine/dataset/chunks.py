@@ -54,6 +54,11 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
         return tuple(message for turn in self.turns for message in turn.messages)
 
     @property
+    def teaches(self) -> bool:
+        """Whether a reply in it is learned."""
+        return any(turn.learned for turn in self.turns)
+
+    @property
     def problems(self) -> tuple[str, ...]:
         return tuple(turn.problem for turn in self.turns if turn.problem)
 
@@ -77,7 +82,7 @@ class Dataset(msgspec.Struct, frozen=True):
     def examples(self, name: Split) -> tuple[Chunk, ...]:
         """The chunks of a split that teach something. Services refuse a whole file for one that does not;
         the langchain preset cuts such chunks where others talk for long."""
-        return tuple(chunk for chunk in self.split(name) if any(turn.learned for turn in chunk.turns))
+        return tuple(chunk for chunk in self.split(name) if chunk.teaches)
 
     @property
     def tokens(self) -> int:

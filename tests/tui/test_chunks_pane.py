@@ -209,6 +209,29 @@ async def test_another_recipe_cuts_other_chunks(studio: Path) -> None:
         assert pane(app).made is made
 
 
+async def test_a_chunk_that_teaches_nothing_is_told_and_keeps_nobody_from_training(tmp_path: Path) -> None:
+    """LangChain's recipe cuts such chunks where others talk for long; a training leaves them out."""
+    talk = [
+        studio_builder.Message(f"g{i}", who, studio_builder.START + i * 60_000, f"the road is long {i}")
+        for i, who in enumerate(["hare", "owl"] * 10 + ["hare", "tortoise"] * 40)
+    ]
+    people = (
+        studio_builder.Sender("hare", "Hare"),
+        studio_builder.Sender("owl", "Owl"),
+        studio_builder.Sender("tortoise", "Tortoise", is_owner=True),
+    )
+    group = studio_builder.Conversation("g", "Race committee", people, talk, is_group=True)
+    app = UnderstudyApp(await ready(tmp_path / "studio.db", group))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "3", "r", "down", "enter")
+        made = pane(app).made
+        assert made is not None and not made.dataset.chunks[0].teaches and made.dataset.chunks[-1].teaches
+        shown = await press(pilot, "!")
+        assert "training leaves it out" in shown and "with a note (!)" in shown
+        assert "stays on this machine" in await press(pilot, "t")
+
+
 async def test_writing_never_writes_what_is_kept_for_the_test(studio: Path, tmp_path: Path) -> None:
     app = UnderstudyApp(studio)
     target = tmp_path / "out.jsonl"

@@ -352,10 +352,8 @@ class ChunksPane(Pane):
     def action_train(self) -> None:
         if self.made is None:
             return
-        if self.made.errors:
-            said = next((one.message for one in self.made.general), "Some chunks would be refused.")
-            self.on_pane_trouble(
-                self.Trouble(StudioError(said, keyed("{chunks.problem} goes to the next problem.", self)))
-            )
+        if self.made.refused:
+            hint = keyed("{chunks.problem} goes to the next problem.", self) if self.made.faults else ""
+            self.say(self.made.refused, hint)
             return
         self.studio_app.go(4, self.made.dataset)

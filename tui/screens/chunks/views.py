@@ -190,12 +190,11 @@ def _counted(dataset: Dataset) -> Content:
 
 
 def _checks(made: Made) -> Content:
-    first = made.general[0].message if made.general else ""
-    if made.errors:
-        return Content.assemble((f"! {first or plural(made.errors, 'problem')}", "bold $error"))
+    if made.refused:
+        return Content.assemble((f"! {made.refused}", "bold $error"))
     if made.faults:
         return Content(f"{plural(len(made.faults), 'chunk')} with a note (!)")
-    return Content(first or "checks: nothing wrong")
+    return Content(made.general[0].message if made.general else "checks: nothing wrong")
 
 
 def chunk_lines(made: Made, chunk: Chunk, time: int | None, width: int) -> list[Content]:
