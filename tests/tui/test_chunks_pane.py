@@ -13,10 +13,11 @@ from textual.pilot import Pilot
 from training_studio import ready
 
 from engine.archive import datasets, open_studio
+from engine.dataset import Chunk, Dataset, Turn, preset
 from tui.app import UnderstudyApp
 from tui.screens.chunks import ChunksPane
-from tui.screens.chunks.making import bars
-from tui.screens.chunks.views import ChunkList
+from tui.screens.chunks.making import Made, bars
+from tui.screens.chunks.views import ChunkList, chunk_lines
 from tui.widgets.prompt import Prompt
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
@@ -65,6 +66,23 @@ async def test_a_chunk_says_of_every_turn_what_it_is(studio: Path, size: tuple[i
         assert f"▌ {learned[0].text.splitlines()[0]}" in shown
         assert "│ user · Hare · context" in shown
         assert f"#{learned[0].messages[0]}" in shown
+
+
+@pytest.mark.parametrize("width", [40, 53, 78])
+def test_whether_a_turn_is_learned_is_told_whatever_the_names_and_numbers(width: int) -> None:
+    name = "Wren Halloran-Lindqvist of Saltmere"
+    turns = (
+        Turn("user", name, "hi", None, (1_234_567, 1_234_568)),
+        Turn("assistant", name, "hello", 1, (1_234_569, 1_234_599)),
+    )
+    chunk = Chunk(104_132, "test", 1, "A title that is as long as the name", 1012, turns)
+    made = Made(Dataset("x", preset("studio"), name, (chunk,) * 104_133, {}), {}, (), "")
+    shown = [line.plain for line in chunk_lines(made, chunk, studio_builder.START, width)]
+    assert all(len(line) <= width for line in shown)
+    assert "chunk 104,133" in shown[0] and ("kept for the test" in shown[0]) is (width > 40)
+    assert any("│ user" in line and " · context" in line for line in shown)
+    assert any("▌ assistant" in line and " · learned" in line for line in shown)
+    assert any("#1234569 +1" in line for line in shown) is (width == 78)
 
 
 async def test_context_turns_name_the_chunk_in_which_they_are_learned(tmp_path: Path) -> None:
