@@ -10,6 +10,8 @@ from engine import cli, config
 from engine.cli.screen import ScreenRoom
 from tui import keymap
 
+SWITCH_SECONDS = 0.0005
+
 
 def open_screen(studio: Path, demo: bool) -> int:
     """Run the screen on a studio file; the process's exit code."""
@@ -20,6 +22,8 @@ def open_screen(studio: Path, demo: bool) -> int:
     terminal.prepare(loaded.settings)
     from tui.app import UnderstudyApp  # commands without a screen never load textual
 
+    # A key's answer passes through several threads. While one cuts chunks it must not wait 5 ms at each.
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = UnderstudyApp(studio, demo=demo, loaded=loaded)
     app.run(mouse=loaded.settings.mouse)
     return app.return_code or 0

@@ -55,14 +55,14 @@ class ConversationRow(msgspec.Struct, frozen=True):
     without: tuple[tuple[int, str], ...] = ()
 
 
-class Quote(msgspec.Struct, frozen=True):
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """What a message answers: who said it, and how it begins ("" where it has no text)."""
 
     sender: str
     text: str
 
 
-class MessageRow(msgspec.Struct, frozen=True):
+class MessageRow(msgspec.Struct, frozen=True, gc=False):
     """sender: the name of the person (aliases joined). reply_to: a MessageRow.id. edits: what it said
     before, oldest first. answers: the message that reply_to names."""
 

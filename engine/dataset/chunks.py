@@ -20,7 +20,7 @@ MESSAGE_TOKENS = 4
 CHUNK_TOKENS = 3
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """One entry of a chunk: the system prompt, or one or more messages that a sender wrote in a row.
 
     weight: 0 for a reply that is only context here; 1 or None for one that is learned.
@@ -39,7 +39,7 @@ class Turn(msgspec.Struct, frozen=True):
         return self.role == "assistant" and self.weight != 0
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """One training example. index: its place in the dataset. conversation: a ConversationRow.id."""
 
     index: int
@@ -52,6 +52,11 @@ class Chunk(msgspec.Struct, frozen=True):
     @property
     def messages(self) -> tuple[int, ...]:
         return tuple(message for turn in self.turns for message in turn.messages)
+
+    @property
+    def teaches(self) -> bool:
+        """Whether a reply in it is learned."""
+        return any(turn.learned for turn in self.turns)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -77,7 +82,7 @@ class Dataset(msgspec.Struct, frozen=True):
     def examples(self, name: Split) -> tuple[Chunk, ...]:
         """The chunks of a split that teach something. Services refuse a whole file for one that does not;
         the langchain preset cuts such chunks where others talk for long."""
-        return tuple(chunk for chunk in self.split(name) if any(turn.learned for turn in chunk.turns))
+        return tuple(chunk for chunk in self.split(name) if chunk.teaches)
 
     @property
     def tokens(self) -> int:
@@ -90,9 +95,19 @@ def dataset_of(recipe: Recipe, ai: str, chunks: Sequence[Chunk], dropped: dict[s
         msgspec.structs.replace(chunk, index=index) if chunk.index != index else chunk
         for index, chunk in enumerate(chunks)
     )
-    content = msgspec.json.encode((to_toml(recipe), ai, numbered))
     kept = {reason: count for reason, count in sorted(dropped.items()) if count}
-    return Dataset(hashlib.sha256(content).hexdigest()[:10], recipe, ai, numbered, kept)
+    return Dataset(_id(recipe, ai, numbered), recipe, ai, numbered, kept)
+
+
+def _id(recipe: Recipe, ai: str, chunks: Sequence[Chunk]) -> str:
+    """The hash of `[recipe, ai, chunks]` in JSON, a chunk at a time: encoded at once they would fill
+    memory, and nothing else could run meanwhile."""
+    encode = msgspec.json.encode
+    content = hashlib.sha256(b"[" + encode(to_toml(recipe)) + b"," + encode(ai) + b",[")
+    for chunk in chunks:
+        content.update((b"," if chunk.index else b"") + encode(chunk))
+    content.update(b"]]")
+    return content.hexdigest()[:10]
 
 
 def turn_tokens(texts: Sequence[str]) -> list[int]:

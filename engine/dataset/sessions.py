@@ -11,14 +11,14 @@ from engine.archive.rows import Dialogue, MessageRow
 from engine.conversation import Kind
 from engine.dataset.cast import AI_ALONE, AI_NEVER_SPEAKS, AI_SILENT, EMPTY, GROUP, LEFT_OUT, NOT_SPEECH, Cast
 from engine.dataset.checks import SPECIAL_TEXT
-from engine.dataset.chunks import Turn, turn_tokens
+from engine.dataset.chunks import CHUNK_TOKENS, Turn, turn_tokens
 from engine.dataset.recipe import Recipe
 
 # So many names stand in the system prompt of a group; the rest are counted.
 NAMED = 6
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One run on its way to a turn. texts: one for each of turn.messages. lead: "Name: " in a group.
     cost: tokens as a turn. person: a PersonRow.id."""
 
@@ -33,13 +33,15 @@ class Line(msgspec.Struct, frozen=True):
         return self.turn.learned
 
 
-class Session(msgspec.Struct, frozen=True):
-    """A stretch of a conversation without a long silence. start: UTC ms of its first message."""
+class Session(msgspec.Struct, frozen=True, gc=False):
+    """A stretch of a conversation without a long silence. start: UTC ms of its first message.
+    overhead: tokens of a chunk of it before its first line."""
 
     conversation: int
     title: str
     start: int
     system: str
+    overhead: int
     lines: tuple[Line, ...]
 
 
@@ -53,6 +55,7 @@ def sessions(dialogue: Dialogue, recipe: Recipe, cast: Cast) -> tuple[list[Sessi
         dropped[AI_NEVER_SPEAKS] += len(rows)
         return [], dropped
     system = _system(rows, recipe, cast)
+    overhead = CHUNK_TOKENS + (turn_tokens([system])[0] if system else 0)
     kept = []
     for stretch in _stretches(rows, recipe.gap_minutes * 60_000):
         spoken = sum(cast.is_ai(row) for row in stretch)
@@ -71,6 +74,7 @@ def sessions(dialogue: Dialogue, recipe: Recipe, cast: Cast) -> tuple[list[Sessi
             title=dialogue.conversation.title,
             start=stretch[0].time,
             system=system,
+            overhead=overhead,
             lines=tuple(msgspec.structs.replace(line, cost=next(costs)) for line in some),
         )
         for stretch, some in zip(kept, lines, strict=True)

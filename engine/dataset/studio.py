@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from engine.dataset.cast import SAME_REPLY, TAIL, TOO_LONG
-from engine.dataset.chunks import CHUNK_TOKENS, Chunk, Split, Turn, turn_tokens
+from engine.dataset.chunks import Chunk, Split, Turn
 from engine.dataset.cutting import fitted
 from engine.dataset.recipe import Recipe
 from engine.dataset.sessions import Line, Session
@@ -22,6 +22,7 @@ FEW_SESSIONS = 8
 FEWEST_EXAMPLES = 10
 # What must be left for a conversation beside its system prompt, in tokens.
 LEAST_ROOM = 32
+WORD = re.compile(r"\w+")
 
 
 def chunks(sessions: Sequence[Session], recipe: Recipe) -> tuple[list[Chunk], Counter[str]]:
@@ -127,7 +128,7 @@ def _limited(
 
 def normalised(text: str) -> str:
     """`text` without case, punctuation and width of spaces; as it is where nothing else is in it."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+    words = WORD.findall(unicodedata.normalize("NFKC", text).casefold())
     return " ".join(words) or text
 
 
@@ -138,8 +139,7 @@ def _as_context(line: Line) -> Line:
 def _session_chunks(session: Session, name: Split, recipe: Recipe) -> tuple[list[Chunk], Counter[str]]:
     """Every chunk ends on a learned reply; every reply of the session is learned in one of them."""
     system = Turn(role="system", sender="", text=session.system)
-    overhead = CHUNK_TOKENS + (turn_tokens([session.system])[0] if session.system else 0)
-    room = recipe.max_tokens - overhead
+    room = recipe.max_tokens - session.overhead
     steps, rest = _steps(session.lines)
     dropped = Counter({TAIL: _lost(rest)})
     if room < LEAST_ROOM:
@@ -157,7 +157,7 @@ def _session_chunks(session: Session, name: Split, recipe: Recipe) -> tuple[list
                 split=name,
                 conversation=session.conversation,
                 title=session.title,
-                tokens=overhead + used,
+                tokens=session.overhead + used,
                 turns=(system, *turns) if session.system else turns,
             )
         )

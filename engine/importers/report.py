@@ -122,12 +122,13 @@ class ImportReport:
         """Every row read is kept or skipped, for one reason; lines that nothing is behind are left out."""
         kinds = [f"{kind} {many:,}" for kind, many in self.kinds.most_common() if many]
         where = f"in {self.conversations:,} conversation{'' if self.conversations == 1 else 's'}"
+        there = "all of these: nothing is new" if self.already_there == self.kept else "of these, from before"
         found = [
             ReportLine("read", self.rows_read, "every row is kept or skipped"),
             ReportLine("kept", self.kept, " · ".join([where, *kinds])),
             ReportLine("repaired", self.repaired, "broken text encoding", part=True),
             ReportLine("recovered", self.recovered, "text from attributedBody", part=True),
-            ReportLine("already there", self.already_there, "messages that the studio had", part=True),
+            ReportLine("already there", self.already_there, there, part=True),
             ReportLine("skipped", sum(self.skipped.values())),
             *(ReportLine(skipped(name), many, name, part=True) for name, many in self.skipped.most_common()),
             ReportLine("joined", self.joined, "conversations made of several threads"),

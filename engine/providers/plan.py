@@ -127,7 +127,7 @@ def _price(provider: Provider, offer: Offer | None, tokens: int, epochs: int | N
 
 def _notes(provider: Provider) -> tuple[str, ...]:
     if provider.stays_here:
-        return ("Nothing leaves this machine. The copy made for training is deleted when the job has ended.",)
+        return ("The copy made for training is deleted when the job has ended.",)
     return (
         f"The files are deleted at {provider.host} when Understudy sees that the job has ended. "
         "What the trained model remembers stays there with the model.",

@@ -1,18 +1,23 @@
 """Pane 3: the recipe, the list of chunks, one of them in full, and the files that are written."""
 
 import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import studio_builder
 from screen_reader import press, settled, text
+from textual.pilot import Pilot
 from training_studio import ready
 
 from engine.archive import datasets, open_studio
+from engine.dataset import Chunk, Dataset, Turn, preset
 from tui.app import UnderstudyApp
 from tui.screens.chunks import ChunksPane
-from tui.screens.chunks.making import bars
-from tui.screens.chunks.views import ChunkList
+from tui.screens.chunks.making import Made, bars
+from tui.screens.chunks.views import ChunkList, chunk_lines
 from tui.widgets.prompt import Prompt
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
@@ -34,7 +39,10 @@ async def test_without_an_ai_sender_the_pane_says_what_to_do(tmp_path: Path, siz
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
         assert "[2]  Senders, and there [a]" in await press(pilot, "3")
+        screen = pane(app)
         await press(pilot, "2", "a")
+        screen.arrive()
+        assert not screen.has_class("-empty"), "while it builds nobody is told that there is nothing"
         shown = await press(pilot, "3")
         assert "t train" in shown and "kept for the test" in shown
 
@@ -58,6 +66,23 @@ async def test_a_chunk_says_of_every_turn_what_it_is(studio: Path, size: tuple[i
         assert f"▌ {learned[0].text.splitlines()[0]}" in shown
         assert "│ user · Hare · context" in shown
         assert f"#{learned[0].messages[0]}" in shown
+
+
+@pytest.mark.parametrize("width", [40, 53, 78])
+def test_whether_a_turn_is_learned_is_told_whatever_the_names_and_numbers(width: int) -> None:
+    name = "Wren Halloran-Lindqvist of Saltmere"
+    turns = (
+        Turn("user", name, "hi", None, (1_234_567, 1_234_568)),
+        Turn("assistant", name, "hello", 1, (1_234_569, 1_234_599)),
+    )
+    chunk = Chunk(104_132, "test", 1, "A title that is as long as the name", 1012, turns)
+    made = Made(Dataset("x", preset("studio"), name, (chunk,) * 104_133, {}), {}, (), "")
+    shown = [line.plain for line in chunk_lines(made, chunk, studio_builder.START, width)]
+    assert all(len(line) <= width for line in shown)
+    assert "chunk 104,133" in shown[0] and ("kept for the test" in shown[0]) is (width > 40)
+    assert any("│ user" in line and " · context" in line for line in shown)
+    assert any("▌ assistant" in line and " · learned" in line for line in shown)
+    assert any("#1234569 +1" in line for line in shown) is (width == 78)
 
 
 async def test_context_turns_name_the_chunk_in_which_they_are_learned(tmp_path: Path) -> None:
@@ -109,7 +134,9 @@ async def test_a_built_dataset_is_kept_until_the_archive_changes(studio: Path) -
         assert after is not None and after is not before and after.dataset.id == before.dataset.id
 
 
-async def test_leaving_ends_the_building_and_coming_back_begins_it_anew(tmp_path: Path) -> None:
+@pytest.fixture
+async def building(tmp_path: Path) -> AsyncIterator[tuple[Pilot[None], ChunksPane]]:
+    """The pane while it builds chunks of 4,000 messages, and Conversations in view."""
     app = UnderstudyApp(await ready(tmp_path / "studio.db", studio_builder.fable(4000)))
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
@@ -117,12 +144,58 @@ async def test_leaving_ends_the_building_and_coming_back_begins_it_anew(tmp_path
         screen = pane(app)
         app.touched()
         screen.arrive()
-        assert screen.made is None and app.workers
         app.switch_mode("1")
-        await settled(pilot)
         assert screen.made is None
-        await press(pilot, "3")
-        assert screen.made is not None
+        yield pilot, screen
+
+
+async def test_building_goes_on_whatever_pane_is_shown_and_the_line_on_top_tells_it(
+    building: tuple[Pilot[None], ChunksPane],
+) -> None:
+    pilot, screen = building
+    assert "cutting chunks" in screen.studio_app.status.state()
+    await settled(pilot)
+    shown = text(pilot.app)
+    made = screen.made
+    assert made is not None and f"3 Chunks {len(made.dataset.chunks)}" in shown
+    assert "/ find in" in shown and "cutting chunks" not in shown
+    shown = await press(pilot, "3")
+    assert screen.made is made and f"chunk 1 of {len(made.dataset.chunks)}" in shown
+
+
+async def test_a_studio_that_changes_ends_the_building_and_coming_back_begins_it_anew(
+    building: tuple[Pilot[None], ChunksPane],
+) -> None:
+    pilot, screen = building
+    screen.studio_app.touched()
+    await settled(pilot)
+    assert screen.made is None and not screen.studio_app.status.state()
+    await press(pilot, "3")
+    assert screen.made is not None
+
+
+async def test_another_recipe_ends_the_building_of_the_first(
+    building: tuple[Pilot[None], ChunksPane],
+) -> None:
+    pilot, screen = building
+    screen.preset = "langchain"
+    screen.arrive()
+    await settled(pilot)
+    assert screen.made is not None and screen.made.dataset.recipe.preset == "langchain"
+    assert not screen.studio_app.status.state()
+
+
+async def test_after_a_studio_that_could_not_be_read_coming_back_begins_anew(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        with closing(sqlite3.connect(studio)) as archive:
+            archive.execute("ALTER TABLE participants RENAME TO elsewhere")
+            assert "is damaged" in await press(pilot, "3")
+            assert pane(app).made is None and not app.status.state()
+            archive.execute("ALTER TABLE elsewhere RENAME TO participants")
+        await press(pilot, "1", "3")
+        assert pane(app).made is not None
 
 
 async def test_m_goes_to_the_learned_message(studio: Path) -> None:
@@ -152,6 +225,29 @@ async def test_another_recipe_cuts_other_chunks(studio: Path) -> None:
         await press(pilot, "1")
         await press(pilot, "3")
         assert pane(app).made is made
+
+
+async def test_a_chunk_that_teaches_nothing_is_told_and_keeps_nobody_from_training(tmp_path: Path) -> None:
+    """LangChain's recipe cuts such chunks where others talk for long; a training leaves them out."""
+    talk = [
+        studio_builder.Message(f"g{i}", who, studio_builder.START + i * 60_000, f"the road is long {i}")
+        for i, who in enumerate(["hare", "owl"] * 10 + ["hare", "tortoise"] * 40)
+    ]
+    people = (
+        studio_builder.Sender("hare", "Hare"),
+        studio_builder.Sender("owl", "Owl"),
+        studio_builder.Sender("tortoise", "Tortoise", is_owner=True),
+    )
+    group = studio_builder.Conversation("g", "Race committee", people, talk, is_group=True)
+    app = UnderstudyApp(await ready(tmp_path / "studio.db", group))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "3", "r", "down", "enter")
+        made = pane(app).made
+        assert made is not None and not made.dataset.chunks[0].teaches and made.dataset.chunks[-1].teaches
+        shown = await press(pilot, "!")
+        assert "training leaves it out" in shown and "with a note (!)" in shown
+        assert "stays on this machine" in await press(pilot, "t")
 
 
 async def test_writing_never_writes_what_is_kept_for_the_test(studio: Path, tmp_path: Path) -> None:

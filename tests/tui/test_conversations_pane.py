@@ -180,6 +180,8 @@ async def test_a_word_whose_name_is_still_to_come_waits_for_it(studio: Path) -> 
         shown = await press(pilot, "slash", *"from:")
         assert "go on typing" in shown and "0 hits" not in shown
         assert "6 hits · ⏎ goes to them" in await press(pilot, *"owl")
+        shown = await press(pilot, "enter")
+        assert "6 hits" in shown and "goes to them" not in shown
 
 
 async def test_the_first_next_is_the_hit_under_the_eye(studio: Path) -> None:

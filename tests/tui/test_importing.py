@@ -413,7 +413,7 @@ async def test_reports_of_past_imports_are_opened_again(tmp_path: Path, export: 
         await settled(pilot)
         await press(pilot, "enter", "escape")
         shown = await press(pilot, "i", "ctrl+r")
-        assert "messenger: …" in shown and "/export " in shown
+        assert "Messenger: …" in shown and "/export " in shown
         shown = await press(pilot, "enter")
         assert "export" in shown and "1 conversation" in shown and "every row is kept or skipped" in shown
         shown = await press(pilot, "j", "j", "j", "j", "j", "enter")

@@ -229,12 +229,14 @@ async def test_a_person_is_left_out_in_one_conversation_and_back_in(studio: Path
         table = app.screen.query_one(People)
         table.move_to([person.name for person in table.people].index("Owl"))
         shown = await press(pilot, "X")
-        assert "Leave Owl out in" in shown and "Race committee" in shown
+        assert "Leave Owl out of which conversation?" in shown and "Race committee" in shown
+        assert "let in again" not in shown
         shown = await press(pilot, "enter")
         assert "Owl is left out in Race committee. u takes it back." in shown
         line = next(row for row in shown.splitlines() if row.startswith("   Owl"))
         assert line.partition("│")[0].split()[-3:] == ["out", "in", "1"]
-        assert "left out" in await press(pilot, "X")
+        shown = await press(pilot, "X")
+        assert "left out" in shown and "Where they are left out, they are let in again." in shown
         shown = await press(pilot, "escape", "1")
         assert "Race committee (4) 1 out" in shown
         shown = await press(pilot, "2", "u")

@@ -138,7 +138,9 @@ async def test_the_palette_finds_an_action_by_name_and_does_it(studio: Path) -> 
         await settled(pilot)
         shown = await press(pilot, "ctrl+p", *"copy")
         assert "or the message under the bar" in shown, "actions of other parts of the pane are listed too"
+        assert "Nothing here is called that." in await press(pilot, *"zz")
         shown = await press(pilot, "ctrl+u", *"senders")
+        assert "Nothing here" not in shown
         assert "go to Senders" in shown
         await press(pilot, "enter")
         assert isinstance(app.screen, Pane) and app.screen.DIGIT == 2

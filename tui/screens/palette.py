@@ -39,6 +39,7 @@ class Palette(ModalScreen[None], Sheet[None], inherit_bindings=False):
     Palette { align: center top; }
     Palette > #sheet { margin: 2 0 0 0; }
     Palette _Items { height: 14; margin: 1 0 0 0; }
+    Palette #none { color: $muted; padding: 0 1; }
     """
 
     def __init__(self, about: Screen[Any]) -> None:
@@ -49,14 +50,16 @@ class Palette(ModalScreen[None], Sheet[None], inherit_bindings=False):
         with Vertical(id="sheet"):
             yield Field(placeholder="what to do", classes="field")
             yield _Items(self.items)
-            yield Static("")
+            yield Static("", id="none")
 
     def on_mount(self) -> None:
         self.query_one(_Items).can_focus = False
         self.query_one(_Items).find("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self.query_one(_Items).find(event.value)
+        items = self.query_one(_Items)
+        items.find(event.value)
+        self.query_one("#none", Static).update("" if items.found else "Nothing here is called that.")
 
     def on_input_submitted(self) -> None:
         self.action_choose()

@@ -22,7 +22,7 @@ from textual.strip import Strip
 from tui.actions import bindings
 from tui.plain import plain
 from tui.widgets.bar_lines import BarLines
-from tui.widgets.bubbles import Line, Marks, lay_out
+from tui.widgets.message_lines import Line, Marks, lay_out
 
 if TYPE_CHECKING:
     from engine.archive.rows import MessageRow

@@ -137,6 +137,7 @@ async def test_a_second_import_adds_what_is_new_and_nothing_twice(studio):
         thread([message(1, 5)], key="other", title="Other"),
     )
     assert report.already_there == 3
+    assert "of these, from before" in {line.says for line in report.lines()}
     there = [(row.time, row.text) for row in report.behind("already there")]
     assert there == [(10, "message 1"), (20, "message 2"), (50, "message 5")]
     assert {row.place for row in report.behind("already there")} == {"in The race"}
@@ -147,6 +148,7 @@ async def test_a_second_import_adds_what_is_new_and_nothing_twice(studio):
         thread([message(1, 5)], key="other", title="Other"),
     )
     assert again.already_there == again.kept == 7
+    assert "all of these: nothing is new" in {line.says for line in again.lines()}
     assert (await reading.counts(studio)).messages == 7
     assert len(await searching.search(studio, "message")) == 7
     assert [row.messages for row in await reading.conversations(studio, order="messages")] == [6, 1]

@@ -76,7 +76,7 @@ async def choices(app: UnderstudyApp) -> tuple[list[Choice], list[str]]:
     found: dict[tuple[str, str], Choice] = {}
     for job in await jobs.jobs(studio):
         if job.model:
-            found[(job.provider, job.model)] = Choice(job.model, job.provider, f"kept · {job.provider}")
+            found[(job.provider, job.model)] = Choice(job.model, job.provider, place(job.provider))
     silent = []
     for one in providers():
         try:
@@ -89,20 +89,25 @@ async def choices(app: UnderstudyApp) -> tuple[list[Choice], list[str]]:
             silent.append(error.message)
             continue
         for model in listed:
-            what = f"{one.name} base" if model.base else one.name
+            what = f"base · {place(one.name)}" if model.base else place(one.name)
             found.setdefault((one.name, model.id), Choice(model.id, one.name, what))
     return sorted(found.values(), key=_order(list(found.values()))), silent
 
 
+def place(provider: str) -> str:
+    """Where a provider's models run, in words."""
+    return "this machine" if provider == "local" else provider
+
+
 def _order(choices: Sequence[Choice]) -> Callable[[Choice], tuple[int, int]]:
     """As they are, but the checkpoints of a model right after it, by step."""
-    places = {choice.model: place for place, choice in reversed(list(enumerate(choices)))}
+    order = {choice.model: at for at, choice in reversed(list(enumerate(choices)))}
 
-    def place(choice: Choice) -> tuple[int, int]:
+    def after(choice: Choice) -> tuple[int, int]:
         model, _, step = choice.model.partition(":ckpt-step-")
-        return places.get(model, places[choice.model]), int(step) if step.isdecimal() else -1
+        return order.get(model, order[choice.model]), int(step) if step.isdecimal() else -1
 
-    return place
+    return after
 
 
 async def save_said(

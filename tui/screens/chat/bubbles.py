@@ -13,7 +13,7 @@ from textual.message import Message
 from tui.keymap import keyed
 from tui.plain import plain
 from tui.safe_text import safe_line, safe_text
-from tui.screens.chat.asking import Partner
+from tui.screens.chat.asking import Partner, place
 from tui.widgets.cells import number, plural, wrap
 from tui.widgets.page import Lines
 
@@ -92,7 +92,7 @@ class ChatView(Lines):
         self.open(self.bubbles)
         return dropped
 
-    def state(self, answering: bool, editing: bool, writing: bool, waits: bool) -> str:
+    def state(self, answering: bool, editing: bool, waits: bool) -> str:
         """One line on what goes on, or what to do next. waits: what was said is not saved yet."""
         if waits and self.following:
             return "An import is writing to the studio: this chat is saved when it has ended."
@@ -101,9 +101,7 @@ class ChatView(Lines):
             return "following the reply" if self.following else again
         if editing:
             return keyed("editing the last message; {chat.back} leaves it as it was", self)
-        if not self.following:
-            return keyed("{page.end} goes to the end", self)
-        return "" if writing else keyed("{chat.write} to write", self)
+        return "" if self.following else keyed("{page.end} goes to the end", self)
 
     def show_origins(self) -> None:
         """Show the training line below each reply of which it is known, or hide it again."""
@@ -178,8 +176,7 @@ class ChatView(Lines):
 
 def heading(partner: Partner) -> Content:
     """Whom one talks to: model, where it runs, the prompt it hears."""
-    where = "this machine" if partner.provider == "local" else partner.provider
-    parts = [(safe_line(partner.model), "bold $foreground"), (f" · {where}", "$muted")]
+    parts = [(safe_line(partner.model), "bold $foreground"), (f" · {place(partner.provider)}", "$muted")]
     if partner.system:
         parts.append((f" · “{safe_line(partner.system)}”", "$muted"))
     return Content.assemble(*parts)

@@ -119,7 +119,7 @@ class ChatPane(Pane):
 
     def compose_body(self) -> ComposeResult:
         with Vertical(classes="list"):
-            yield Static(Content("chats"), classes="line")
+            yield Static("", classes="line", id="many")
             yield ChatList()
         with Vertical(classes="detail"):
             yield Static("", classes="over", id="with")
@@ -190,6 +190,7 @@ class ChatPane(Pane):
         # Somebody came here before there was a model, and waited for it where the pane had put them.
         waited = self._listed and self.partner is None and self._focus_untouched
         self._listed = True
+        self.query_one("#many", Static).update(Content("chats" if event.chats else "no chats yet"))
         self.query_one(ChatList).list(event.chats, self.chat.id if self.chat else None)
         if self.partner is None and event.newest is not None:
             self.partner = event.newest
@@ -356,12 +357,6 @@ class ChatPane(Pane):
     def on_chat_view_followed(self) -> None:
         self._show_state()
 
-    def on_descendant_focus(self) -> None:
-        self._show_state()
-
-    def on_descendant_blur(self) -> None:
-        self._show_state()
-
     def _show_partner(self) -> None:
         if self.partner is not None:
             self.query_one("#with", Static).update(heading(self.partner))
@@ -369,9 +364,8 @@ class ChatPane(Pane):
         self.refresh_bindings()
 
     def _show_state(self) -> None:
-        writing = self.query_one(Prompt).has_focus
         waits = self._saving is not None and not self._saving.done()
-        said = self.query_one(ChatView).state(self._answering, self.editing, writing, waits)
+        said = self.query_one(ChatView).state(self._answering, self.editing, waits)
         self.query_one("#state", Static).update(Content(said))
 
     # Keys

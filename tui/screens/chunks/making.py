@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.widgets.cells import plural
+
 if TYPE_CHECKING:
     from engine.archive import Studio
     from engine.archive.rows import PersonRow
@@ -16,16 +18,18 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
+NOTHING_LEARNED = "no reply to learn from: a training leaves it out"
+
 
 @dataclass(frozen=True)
 class Made:
     """faults: by chunk index, what a service would refuse or the recipe had to change, in words.
-    general: problems of the whole. errors: how many problems would be refused."""
+    general: problems of the whole. refused: what a service would refuse, in words, or ""."""
 
     dataset: Dataset
     faults: dict[int, tuple[str, ...]]
     general: tuple[Problem, ...]
-    errors: int
+    refused: str
 
 
 async def make(studio: Studio, recipe: Recipe, person: PersonRow, progress: Progress) -> Made:
@@ -37,23 +41,31 @@ async def make(studio: Studio, recipe: Recipe, person: PersonRow, progress: Prog
 
 
 def checked(dataset: Dataset) -> Made:
-    """The checks that a service makes, on the chunks that would be sent."""
+    """The checks that a service makes, on the chunks that a training would send."""
+    from msgspec.structs import replace
+
     from engine.dataset import check, example
 
-    sent = [chunk for chunk in dataset.chunks if chunk.split != "test"]
-    problems = check(example(chunk) for chunk in sent)
+    sent = [chunk for chunk in dataset.chunks if chunk.split != "test" and chunk.teaches]
     faults: dict[int, list[str]] = {
         chunk.index: list(chunk.problems) for chunk in dataset.chunks if chunk.problems
     }
-    for problem in problems:
-        if problem.chunk is not None:
+    for chunk in dataset.chunks:
+        if not chunk.teaches:
+            faults.setdefault(chunk.index, []).append(NOTHING_LEARNED)
+    general: list[Problem] = []
+    errors: list[str] = []
+    for problem in check(example(chunk) for chunk in sent):
+        if problem.chunk is None:
+            # A file has examples; here they are chunks.
+            problem = replace(problem, message=problem.message.replace(" examples", " chunks"))
+            general.append(problem)
+        else:
             faults.setdefault(sent[problem.chunk].index, []).append(_own_words(problem.message))
-    return Made(
-        dataset,
-        {index: tuple(said) for index, said in faults.items()},
-        tuple(problem for problem in problems if problem.chunk is None),
-        sum(problem.severity == "error" for problem in problems),
-    )
+        if problem.severity == "error":
+            errors.append("" if problem.chunk is not None else problem.message)
+    refused = next(filter(None, errors), plural(len(errors), "problem") if errors else "")
+    return Made(dataset, {index: tuple(said) for index, said in faults.items()}, tuple(general), refused)
 
 
 def _own_words(message: str) -> str:

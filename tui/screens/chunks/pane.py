@@ -23,7 +23,7 @@ from tui.safe_text import safe_line
 from tui.screens.chunks import making
 from tui.screens.chunks.views import Checks, ChunkHeading, ChunkList, RecipeView, Totals, chunk_lines, dropped
 from tui.widgets.ask import Ask
-from tui.widgets.cells import number
+from tui.widgets.cells import number, plural
 from tui.widgets.choose import Choose
 from tui.widgets.page import Page
 
@@ -41,8 +41,15 @@ PRESETS = (
 )
 
 
-class LeftError(Exception):
-    """The pane was left, or wants other chunks: what is being built is of no use."""
+SOURCE = "chunks"
+"""The name of a building in the line on top."""
+
+PACE = 0.3
+"""Seconds between two pieces of news of a building, at least."""
+
+
+class OutdatedError(Exception):
+    """The studio changed, or another recipe was chosen: what is being built is of no use."""
 
 
 class ChunksPane(Pane):
@@ -77,8 +84,15 @@ class ChunksPane(Pane):
 
     @dataclass
     class Progress(Message):
+        state: tuple[int, str]
         done: int
         total: int
+
+    @dataclass
+    class Ended(Message):
+        """The building ended before there were chunks."""
+
+        state: tuple[int, str]
 
     @dataclass
     class Due(Message):
@@ -127,41 +141,43 @@ class ChunksPane(Pane):
         if state not in (self._state, self._building):
             self._build(state)
 
-    def on_screen_suspend(self) -> None:
-        """Leaving ends the building; coming back begins it anew."""
-        self._building = None
-
     # In workers
 
     def _build(self, state: tuple[int, str]) -> None:
+        """Goes on whatever pane is shown, until the studio or the recipe is another."""
         self.made, self._state, self._building = None, None, state
-        self.query_one(Totals).show(None, "cutting chunks")
+        self.remove_class("-empty")
+        self._tell("cutting chunks")
         self.refresh_bindings()
         self.work("", self._make, state)
 
     async def _make(self, state: tuple[int, str]) -> None:
-        studio = await self.studio_app.studio()
-        from engine.archive import people
-        from engine.dataset import preset
-
-        person = await people.ai(studio)
-        if person is None:
-            self.post_message(self.Nobody(state))
-            return
         said = monotonic()
 
         def progress(done: int, total: int) -> None:
             nonlocal said
-            if self._building != state:
-                raise LeftError
-            if monotonic() - said > 0.3:
+            if self._building != state or self.studio_app.edition != state[0]:
+                raise OutdatedError
+            if monotonic() - said > PACE or done == total:
                 said = monotonic()
-                self.post_message(self.Progress(done, total))
+                self.post_message(self.Progress(state, done, total))
 
         try:
+            studio = await self.studio_app.studio()
+            from engine.archive import people
+            from engine.dataset import preset
+
+            person = await people.ai(studio)
+            if person is None:
+                self.post_message(self.Nobody(state))
+                return
             made = await making.make(studio, preset(state[1]), person, progress)
-        except LeftError:
+        except OutdatedError:
+            self.post_message(self.Ended(state))
             return
+        except StudioError:
+            self.post_message(self.Ended(state))
+            raise
         if made.dataset.chunks:
             self.post_message(self.Built(state, made))
         else:
@@ -195,19 +211,36 @@ class ChunksPane(Pane):
         if event.state != self._building:
             return
         self._state, self._building = event.state, None
+        self._tell("")
         self.query_one("#nobody", Static).update(Content(event.said or keyed(NOBODY, self)))
         self.add_class("-empty")
         self.studio_app.status.count(self.DIGIT, 0)
         self.refresh_bindings()
 
     def on_chunks_pane_progress(self, event: Progress) -> None:
-        said = f"cutting chunks · {number(event.done)} of {number(event.total)} conversations"
-        self.query_one(Totals).show(None, f"{said} · leaving the pane stops it")
+        if event.state == self._building:
+            cut = f"{number(event.done)} of {plural(event.total, 'conversation')}"
+            if event.done < event.total:
+                self._tell(f"cutting chunks {100 * event.done // event.total} %", cut)
+            else:
+                self._tell("checking chunks", cut)
+
+    def _tell(self, state: str, cut: str = "") -> None:
+        """What the building does: in the line on top, and with what is cut already in the pane itself."""
+        self.studio_app.status.publish(SOURCE, state, urgency=1)
+        said = " · ".join(filter(None, [cut, "this goes on whatever pane is shown"]))
+        self.query_one(Totals).show(self.made, said if state else "")
+
+    def on_chunks_pane_ended(self, event: Ended) -> None:
+        if event.state == self._building:
+            self._building = None
+            self._tell("")
 
     def on_chunks_pane_built(self, event: Built) -> None:
         if event.state != self._building:
             return
         self._state, self._building, self.made = event.state, None, event.made
+        self._tell("")
         self.remove_class("-empty")
         self.studio_app.status.count(self.DIGIT, len(event.made.dataset.chunks))
         self.query_one(ChunkList).list(event.made)
@@ -319,10 +352,8 @@ class ChunksPane(Pane):
     def action_train(self) -> None:
         if self.made is None:
             return
-        if self.made.errors:
-            said = next((one.message for one in self.made.general), "Some chunks would be refused.")
-            self.on_pane_trouble(
-                self.Trouble(StudioError(said, keyed("{chunks.problem} goes to the next problem.", self)))
-            )
+        if self.made.refused:
+            hint = keyed("{chunks.problem} goes to the next problem.", self) if self.made.faults else ""
+            self.say(self.made.refused, hint)
             return
         self.studio_app.go(4, self.made.dataset)

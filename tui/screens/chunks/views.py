@@ -16,11 +16,13 @@ from tui.widgets.cells import day, fit, number, plural, right, short_date, sprea
 from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
-    from engine.dataset import Chunk, Dataset
+    from engine.dataset import Chunk, Dataset, Turn
 
 WIDEST = 96
 NOTES = 8
 """Notes of the checks that are told in full beside a chunk, of those that several chunks have."""
+LEAST_NAME = 12
+"""Cells of a name at the least, before the numbers of the messages give way to it."""
 SPLITS = {"train": "train", "valid": "validation", "test": "kept for the test"}
 
 
@@ -190,26 +192,26 @@ def _counted(dataset: Dataset) -> Content:
 
 
 def _checks(made: Made) -> Content:
-    first = made.general[0].message if made.general else ""
-    if made.errors:
-        return Content.assemble((f"! {first or plural(made.errors, 'problem')}", "bold $error"))
+    if made.refused:
+        return Content.assemble((f"! {made.refused}", "bold $error"))
     if made.faults:
         return Content(f"{plural(len(made.faults), 'chunk')} with a note (!)")
-    return Content(first or "checks: nothing wrong")
+    return Content(made.general[0].message if made.general else "checks: nothing wrong")
 
 
 def chunk_lines(made: Made, chunk: Chunk, time: int | None, width: int) -> list[Content]:
     """One chunk in full: each turn with its role, whether it is learned, its tokens, its messages."""
     costs = turn_costs(chunk)
     learned = sum(cost for turn, cost in zip(chunk.turns, costs, strict=True) if turn.learned)
-    head = Content.assemble(
-        (f"chunk {number(chunk.index + 1)}", "bold $foreground"),
-        (f" of {number(len(made.dataset.chunks))} · {SPLITS.get(chunk.split, chunk.split)}", "$muted"),
-    )
-    cost = Content.assemble((f"{number(chunk.tokens)} tokens, {number(learned)} learned ", "$muted"))
+    name, split = f"chunk {number(chunk.index + 1)}", f" · {SPLITS.get(chunk.split, chunk.split)}"
+    of, cost = f" of {number(len(made.dataset.chunks))}{split}", f"{number(chunk.tokens)} tokens"
+    ways = [(of, f"{cost}, {number(learned)} learned "), (split, f"{cost}, {number(learned)} learned ")]
+    fitting = (way for way in ways if len(name + way[0] + way[1]) < width)
+    about, cost = next(fitting, (split, f"{cost} "))
+    head = Content.assemble((name, "bold $foreground"), (about, "$muted"))
     where = safe_line(chunk.title) or "(no title)"
     lines = [
-        spread(head, cost, width),
+        spread(head, Content.assemble((cost, "$muted")), width),
         Content.assemble((fit(f"{where} · {day(time)}" if time else where, width - 1), "$muted")),
         Content(""),
     ]
@@ -219,19 +221,19 @@ def chunk_lines(made: Made, chunk: Chunk, time: int | None, width: int) -> list[
         gutter = (
             ("▌ ", "$accent") if accent else ("│ ", "$faint") if turn.role == "user" else ("· ", "$faint")
         )
-        ends = [plural(cost_here, "token")]
-        if turn.messages:
-            first, last, many = turn.messages[0], turn.messages[-1], len(turn.messages)
-            # Numbers are in the order of import, which need not be that of time.
-            rest = "" if many == 1 else f"-{last}" if last - first == many - 1 else f" +{many - 1}"
-            ends.append(f"#{first}{rest}")
+        weight = f" · {_weight(turn.role, accent, elsewhere.get(place))}"
+        room = width - len(f"  {turn.role} · {weight}  ")
+        cost, numbers = plural(cost_here, "token"), _numbers(turn)
+        # Whether it is learned must be told: the name gives way to it, and then the numbers do.
+        end = cost + numbers if room - len(cost + numbers) >= LEAST_NAME else cost
+        sender = fit(safe_line(turn.sender), max(4, room - len(end))).rstrip()
         who = Content.assemble(
             gutter,
             (turn.role, "bold $accent" if accent else "bold"),
-            (f" · {safe_line(turn.sender, 60)}" if turn.sender else "", "$muted"),
-            (f" · {_weight(turn.role, accent, elsewhere.get(place))}", "$accent" if accent else "$muted"),
+            (f" · {sender}" if turn.sender else "", "$muted"),
+            (weight, "$accent" if accent else "$muted"),
         )
-        lines.append(spread(who, Content.assemble(("  ".join(ends) + " ", "$muted")), width))
+        lines.append(spread(who, Content.assemble((f"{end} ", "$muted")), width))
         style = "" if accent or turn.role == "user" else "$muted"
         texts = wrap(safe_text(turn.text), max(10, min(width - 3, WIDEST)))
         lines += [Content.assemble(gutter, (text, style)) for text in texts]
@@ -241,6 +243,16 @@ def chunk_lines(made: Made, chunk: Chunk, time: int | None, width: int) -> list[
         name = "problems" if not lines[-1].plain.startswith(("problems", "        ")) else ""
         lines.append(Content.assemble((f"{name:<11}", "$muted"), (text, "bold" if said else "$muted")))
     return lines
+
+
+def _numbers(turn: Turn) -> str:
+    """`  #48207-48209`, the messages that a turn came from; "" for a system prompt."""
+    if not turn.messages:
+        return ""
+    first, last, more = turn.messages[0], turn.messages[-1], len(turn.messages) - 1
+    # They are in the order of import, which need not be that of time.
+    rest = "" if not more else f"-{last}" if last - first == more else f" +{more}"
+    return f"  #{first}{rest}"
 
 
 def _weight(role: str, learned: bool, elsewhere: int | None) -> str:

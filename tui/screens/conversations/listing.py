@@ -33,6 +33,7 @@ class Listing(Vertical):
         self.narrowed: Narrowed = {}
         self.order = ORDERS[0]
         self.searching = False
+        self._found = ""
         self._seen: int | None = None
 
     def compose(self) -> ComposeResult:
@@ -100,6 +101,7 @@ class Listing(Vertical):
         if self.searching:
             if listed.hits or listed.text != event.value.strip():
                 self.screen.set_focus(listed)
+                self._say_found(typing=False)
         else:
             self.screen.set_focus(self.query_one(ConversationList))
 
@@ -112,10 +114,14 @@ class Listing(Vertical):
         listed.list(event.hits, event.text)
         self.screen.refresh_bindings()
         many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
-        many = event.problem or (many if event.ranked else f"{many}, ranking them")
-        if listed.hits and self.query_one(Field).has_focus:
-            many += keyed(" · {field.submit} goes to them", self)
-        self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
+        self._found = event.problem or (many if event.ranked else f"{many}, ranking them")
+        self._say_found(self.query_one(Field).has_focus)
+
+    def _say_found(self, typing: bool) -> None:
+        said = self._found
+        if typing and self.query_one(HitList).hits:
+            said += keyed(" · {field.submit} goes to them", self)
+        self.query_one("#many", Static).update(content(safe_line(said)), layout=False)
 
     def _show_hits(self, shown: bool) -> None:
         self.searching = shown

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow, Hit
 
 
+LEAST_SOURCE = 3
+"""Cells in which a source can be told from another."""
+
+
 class ConversationList(LineList):
     """Title, number of messages, last date. `▸` stands before the one that is open."""
 
@@ -53,9 +57,11 @@ class ConversationList(LineList):
         # Where it is from, if another one is called the same, and where it lies give way to its name.
         section = safe_line(row.section) if row.section not in ("", "inbox") else ""
         when = short_date(row.last)
-        for one in (source_name(row.source) if self.titles[row.title.casefold()] > 1 else "", section):
-            if one and cell_len(title) + cell_len(aside) + cell_len(one) + 3 <= room:
-                aside += f" · {one}"
+        source = source_name(row.source) if self.titles[row.title.casefold()] > 1 else ""
+        for one in (source, section):
+            left_over = room - cell_len(title) - cell_len(aside) - 3
+            if one and (cell_len(one) <= left_over or (one == source and left_over >= LEAST_SOURCE)):
+                aside += f" · {fit(one, min(left_over, cell_len(one)))}"
             elif one == section and section not in ("", "encrypted"):
                 when = fit(section, 8).rstrip()  # what was put aside is told rather than its last day
         left = Content.assemble(

@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui.pane import Pane
-from tui.widgets.bubbles import Marks
 from tui.widgets.field import Field
+from tui.widgets.message_lines import Marks
 
 if TYPE_CHECKING:
     from engine.archive.rows import Hit

@@ -12,7 +12,7 @@ from engine.importers.report import from_json
 from tui.actions import bindings
 from tui.safe_text import safe_line
 from tui.screens.importing.report import Report
-from tui.widgets.cells import clock, day, plural
+from tui.widgets.cells import clock, day, plural, source_name
 from tui.widgets.key_line import KeyLine
 from tui.widgets.sheet import Sheet
 from tui.widgets.top_line import TopLine
@@ -44,7 +44,7 @@ class Past(Sheet[None], inherit_bindings=False):
         about = f"{when(self.row)} · {many} · {self.row.seconds:.1f} s"
         yield Static(
             Content.assemble(
-                (f"{safe_line(self.row.source)}\n", "bold"),
+                (f"{source_name(self.row.source)}\n", "bold"),
                 (f"{safe_line(self.row.path)}\n{safe_line(about)}", "$muted"),
             ),
             id="heading",

@@ -23,7 +23,7 @@ from tui.safe_text import safe_line
 from tui.screens.importing.paths import Paths, complete, is_there, typed_paths
 from tui.screens.importing.preview import Preview, look, outcome, preview_lines
 from tui.screens.importing.report import Report
-from tui.widgets.cells import fit_end, number
+from tui.widgets.cells import fit_end, number, source_name
 from tui.widgets.choose import Choose
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ class Importing(Pane):
 
         if event.rows:
             rows = [
-                (f"{row.source}: {fit_end(safe_line(row.path), PATH).rstrip()}", when(row))
+                (f"{source_name(row.source)}: {fit_end(safe_line(row.path), PATH).rstrip()}", when(row))
                 for row in event.rows
             ]
             self.app.push_screen(Choose("The report of which import?", rows), choose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -174,9 +175,11 @@ class SendersPane(Pane):
 
     def on_senders_pane_places(self, event: Places) -> None:
         person = event.person
+        titles = Counter(row.title.casefold() for row in event.conversations)
         rows = [
             (
-                row.title or "(no title)",
+                (row.title or "(no title)")
+                + (f" · {source_name(row.source)}" if titles[row.title.casefold()] > 1 else ""),
                 "left out" if row.id in person.out_of else plural(row.messages, "message"),
             )
             for row in event.conversations
@@ -192,7 +195,10 @@ class SendersPane(Pane):
                     person.id,
                 )
 
-        self.app.push_screen(Choose(f"Leave {person.name} out in, or take in again", rows), choose)
+        question = f"Leave {person.name} out of which conversation?"
+        if person.out_of:
+            question += "\nWhere they are left out, they are let in again."
+        self.app.push_screen(Choose(question, rows), choose)
 
     def on_senders_pane_changed(self, event: Changed) -> None:
         if event.undo is not None:
