@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 RESERVED = frozenset(f"ctrl+{letter}" for letter in "sqbaozhmi")
 """Keys that belong to the terminal and to multiplexers."""
 
+TYPED = frozenset({"field", "prompt"})
+"""Groups of what is typed into, where a key that types something does just that."""
+
+WAYS_OUT = frozenset({"pane.back", "chat.back", "importing.back", "ask.close", "palette.close"})
+"""Actions that must be there while something is typed."""
+
 PARTS = frozenset({"list", "transcript", "page", "field", "prompt"})
 """Groups of what can have the focus; one at a time."""
 
@@ -32,9 +38,12 @@ SHEETS = {
     "details": "page",
     "palette": "field",
     "ask": "prompt",
-    "help": "",
+    "help": "page",
 }
 """Groups that lie over everything, with the part they have: the pane's and the app's keys are not there."""
+
+EVERYWHERE = frozenset({"app.interrupt", "app.redraw"})
+"""Actions of the app that are there under a sheet too, beside those that work while typing."""
 
 _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "hyper", "meta"})
 _NAMED = frozenset({"comma", "enter", "escape", "tab", "space", "backspace", "delete", "insert"})
@@ -68,8 +77,10 @@ def read(loaded: Loaded) -> tuple[dict[str, str], list[Problem]]:
             refuse(id, f"There is no key {unknown[0]}.")
         elif reserved := [key for key in keys if key in RESERVED]:
             refuse(id, f"{reserved[0]} belongs to the terminal and cannot be used.")
-        elif action.priority and any(len(key) == 1 or key == "space" for key in keys):
+        elif (action.priority or id.partition(".")[0] in TYPED) and any(_types(key) for key in keys):
             refuse(id, f"{id} works while typing too, so a key that types something cannot be used.")
+        elif id in WAYS_OUT and all(_types(key) for key in keys):
+            refuse(id, f"{id} is needed while typing too: add a key that types nothing.")
         else:
             accepted[id] = ",".join(keys)
     while (clash := _clash(accepted)) is not None:
@@ -149,6 +160,10 @@ def _known(key: str) -> bool:
     return _MODIFIERS.issuperset(modifiers) and (base in _NAMED or (len(base) == 1 and base.isprintable()))
 
 
+def _types(key: str) -> bool:
+    return len(key) == 1 or key in ("space", "comma")
+
+
 def _clash(moved: Moved) -> tuple[str, str, str] | None:
     """(a moved action, its key, the action that has it) of the last line that takes another's key."""
     effective = {id: {_canonical(key) for key in moved.get(id, keys).split(",")} for id, keys in _table()}
@@ -169,7 +184,9 @@ def _together(one: str, other: str) -> bool:
     if len(groups) == 1:
         return True
     if sheets := groups & SHEETS.keys():
-        return any(SHEETS[sheet] in groups for sheet in sheets)
+        app = (find(id) for id in (one, other) if id.startswith("app."))
+        always = any(action.priority for action in app if action) or bool(EVERYWHERE & {one, other})
+        return always or any(SHEETS[sheet] in groups for sheet in sheets)
     return len(groups & PARTS) == 1 or bool(groups & {"app", "pane"})
 
 

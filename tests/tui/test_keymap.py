@@ -49,6 +49,10 @@ def test_actions_that_change_places_do_not_clash() -> None:
         ({"chat_new": "j"}, "line 2: j is list.down in the same place."),
         ({"chunks_problem": "?"}, "line 2: ? is app.help in the same place."),
         ({"chat_new": "N", "chat_model": "N"}, "line 3: N is chat.new in the same place."),
+        ({"prompt_send": ["f5", ","]}, "line 2: prompt.send works while typing too"),
+        ({"field_end": "e"}, "line 2: field.end works while typing too"),
+        ({"pane_back": ["h", "space"]}, "line 2: pane.back is needed while typing too"),
+        ({"choose_close": "ctrl+c"}, "line 2: ctrl+c is app.interrupt in the same place."),
         ({"app_go": "x"}, "line 2: app.go works while typing too"),
         ({"chat_new": "m", "chat_model": "ctrl+s"}, "line 2: m is chat.model in the same place."),
     ],
@@ -102,6 +106,27 @@ async def test_two_actions_on_one_key_keep_it_when_one_of_them_moves(studio: Pat
             for binding in bindings[1].key_to_bindings.get("escape", [])
         }
         assert "chat.stop-here" in active and "chat.back" not in active
+
+
+async def test_every_sentence_names_the_moved_key(tmp_path: Path) -> None:
+    sample = await studio_builder.build(tmp_path / "studio.db")
+    await studio_builder.build(sample, studio_builder.group(), source="iMessage")
+    keys = {"senders.same": "Y", "senders.not-same": "ctrl+n", "senders.join": "f9", "pane.zoom": "f8"}
+    app = UnderstudyApp(sample, loaded=Loaded(settings=Settings(keys=keys)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "2")
+        assert "f8 next chunk" in shown
+        assert "Y join   ctrl+n not the same" in shown
+        assert "f9 joins the marked ones" in await press(pilot, "space")
+
+
+async def test_the_way_back_stays_in_the_line_whatever_its_key(studio: Path) -> None:
+    app = UnderstudyApp(studio, loaded=Loaded(settings=Settings(keys={"pane.back": ["h", "f4"]})))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "h back   ? keys" in await press(pilot, "enter")
+        assert "Race committee" in await press(pilot, "h")
 
 
 async def test_a_message_is_sent_with_the_key_that_was_chosen(studio: Path) -> None:

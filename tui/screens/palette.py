@@ -20,7 +20,7 @@ from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
 from tui.widgets.sheet import Sheet
 
-MOVING = ("list", "transcript", "field")
+MOVING = ("list", "transcript", "page", "field", "prompt")
 """Groups whose rows without a label come last, and only those of the focused part: nobody looks for `down`
 by name."""
 

@@ -13,6 +13,9 @@ from tui.safe_text import safe_line
 
 AT_MOST = 6
 
+WAYS_BACK = ("back", "close", "leave", "stop-here")
+"""Names of the actions that lead back to where one was."""
+
 
 class KeyLine(Widget):
     """Made from the active bindings, so a disabled action is never offered."""
@@ -57,16 +60,16 @@ class KeyLine(Widget):
         """(text, style) pieces: the focused widget's keys, its pane's, `? keys`, and `q quit` if it fits."""
         others, spelled = moved(self), plain(self)
         own: list[tuple[str, str]] = []
+        way_back: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         for active in self.screen.active_bindings.values():
             action = key_action(active.binding.id, others)
             if action is None or not action.label or not active.enabled:
                 continue
             shown = (written(action, spelled), action.label)
-            if shown not in own and shown not in common:
-                (common if (active.binding.id or "").startswith("app.") else own).append(shown)
-        way_back = [shown for shown in own if shown[0] in ("esc", "escape")]
-        own = [shown for shown in own if shown not in way_back]
+            if shown not in [*own, *way_back, *common]:
+                app = (active.binding.id or "").startswith("app.")
+                (common if app else way_back if action.name in WAYS_BACK else own).append(shown)
         chosen = [*own[: AT_MOST - len(way_back) - len(common[:1])], *way_back, *common][:AT_MOST]
         while len(chosen) > 1 and sum(len(key) + len(label) + 4 for key, label in chosen) - 3 > width:
             # The way back and `? keys` stay whatever else goes: they lead to all the others.

@@ -270,7 +270,7 @@ class SendersPane(Pane):
         many += [f"{len(table.marked)} marked"] if table.marked else []
         many += [self._order]
         many += [f"share of {plural(table.messages, 'message')}"] if not (narrow and table.marked) else []
-        many += ["z next chunk"] if narrow else []
+        many += [keyed("{pane.zoom} next chunk", self)] if narrow else []
         line, said = self.query_one("#many", Static), " · ".join(many)
         if said != self._said:
             self._said = said
