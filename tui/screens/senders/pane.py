@@ -53,7 +53,7 @@ class SendersPane(Pane):
     SendersPane {
         .list { width: 5fr; }
         .detail { width: 4fr; }
-        &.-three .list { width: 60%; }
+        &.-three .list { width: 60%; max-width: 112; }
         &.-narrow .list { width: 1fr; }
         #find { height: 1; display: none; }
         #slash { width: 3; color: $muted; }
