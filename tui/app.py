@@ -21,7 +21,7 @@ from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
 
 from engine import config
-from tui import keymap, terminal
+from tui import keymap, last_pane, terminal
 from tui.actions import bindings
 from tui.driver import TerminalDriver
 from tui.ending import EndingApp
@@ -97,6 +97,9 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
     ]
 
     def __init__(self, studio_path: Path, demo: bool = False, loaded: config.Loaded | None = None) -> None:
+        left = 1 if demo else last_pane.load(studio_path)
+        if any(pane.digit == left for pane in PANES):
+            self.DEFAULT_MODE = str(left)  # type: ignore[misc]
         super().__init__(driver_class=TerminalDriver)
         self.studio_path, self.demo = studio_path, demo
         self.loaded = loaded or config.Loaded()
@@ -180,7 +183,12 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
             self._wanted[digit] = wanted
         if self.current_mode == str(digit) and isinstance(self.screen, Pane) and self.screen.is_mounted:
             self.screen.arrive()  # else it does so by itself, once it is there
+        self._show(digit)
+
+    def _show(self, digit: int) -> None:
         self.switch_mode(str(digit))
+        if not self.demo:
+            last_pane.save(self.studio_path, digit)
 
     def wanted(self, digit: int) -> object:
         """What another pane asked pane `digit` to show, once."""
@@ -246,7 +254,7 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
 
     def action_pane(self, digit: int) -> None:
         if isinstance(self.screen, Pane):
-            self.switch_mode(str(digit))
+            self._show(digit)
 
     def action_go(self) -> None:
         if isinstance(self.screen, Pane):

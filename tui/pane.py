@@ -57,6 +57,7 @@ from textual.worker import Worker
 
 from engine.errors import StudioError
 from tui.actions import bindings
+from tui.keymap import keyed
 from tui.safe_text import safe_line
 from tui.sized import Sized
 from tui.widgets.key_line import KeyLine
@@ -217,7 +218,17 @@ class Pane(Sized[bool], inherit_bindings=False):
         if self.toggle_class("-zoom").has_class("-zoom"):
             self._focus_within(".detail")
 
+    def on_text_selected(self) -> None:
+        if self.get_selected_text():
+            self.say(keyed("{pane.copy} copies what is selected.", self))
+
+    def action_copy_selected(self) -> None:
+        """Whatever else the key does: who has just selected something means that."""
+        self.studio_app.copy(self.get_selected_text() or "")
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "copy_selected":
+            return bool(self.get_selected_text())
         if action == "back":
             return self.has_class("-detail") or self.has_class("-zoom") or self._focus_in(".detail")
         if action == "zoom":

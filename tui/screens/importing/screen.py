@@ -346,7 +346,9 @@ class Importing(Pane):
             written = self.query_one(Paths).value
             if not written or written != self._tried:
                 return False
-        return self.state in wanted[action] if action in wanted else action != "zoom"
+        if action == "zoom":
+            return False
+        return self.state in wanted[action] if action in wanted else super().check_action(action, parameters)
 
     def action_cancel(self) -> None:
         self.imports.cancel()
