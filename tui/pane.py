@@ -52,7 +52,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import Reactive
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 from textual.worker import Worker
 
 from engine.errors import StudioError
@@ -60,6 +60,7 @@ from tui.actions import bindings
 from tui.keymap import keyed
 from tui.safe_text import safe_line
 from tui.sized import Sized
+from tui.widgets.field import point
 from tui.widgets.key_line import KeyLine
 from tui.widgets.top_line import TopLine
 
@@ -172,9 +173,18 @@ class Pane(Sized[bool], inherit_bindings=False):
             line.quiet()
 
     def on_screen_resume(self) -> None:
+        if self.focused is not None and not self.studio_app.boxes:
+            self.call_after_refresh(self._point, self.focused)
         for line in self.query("TopLine, KeyLine"):
             line.refresh()
         self.call_after_refresh(self._painted)
+
+    def _point(self, focused: Widget) -> None:
+        """A sheet that was closed leaves the terminal's cursor behind."""
+        if isinstance(focused, (Input, TextArea)):
+            point(focused)
+        else:
+            focused.refresh()
 
     def _painted(self) -> None:
         if self.fresh and not self.studio_app.holding:

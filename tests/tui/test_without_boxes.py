@@ -48,6 +48,26 @@ async def test_the_row_under_the_bar_has_a_sign_and_the_cursor(studio: Path) -> 
             await press(pilot, "j")
 
 
+async def test_the_cursor_is_where_one_reads_or_types(studio: Path) -> None:
+    app = UnderstudyApp(studio, loaded=PLAIN)
+
+    def here() -> str:
+        return rows(app)[app.cursor_position.y]
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g")
+        assert here().lstrip().startswith("> Hare"), "the first message, which stands under a day"
+        await press(pilot, "ctrl+p")
+        assert "what to do" in here()
+        await press(pilot, "down")
+        assert here().lstrip().startswith(">")
+        await press(pilot, "escape")
+        assert here().lstrip().startswith("> Hare"), "the sheet has left none behind"
+        await press(pilot, "escape", "slash", "o")
+        assert here().startswith(" / o")
+
+
 async def test_a_sheet_is_read_alone(studio: Path) -> None:
     app = UnderstudyApp(studio, loaded=PLAIN)
     async with app.run_test(size=(80, 24)) as pilot:
