@@ -19,8 +19,8 @@ from tui.actions import ACTIONS, Action, find
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
-RESERVED = frozenset(f"ctrl+{letter}" for letter in "sqbaozhmi")
-"""Keys that belong to the terminal and to multiplexers."""
+RESERVED = frozenset(f"ctrl+{letter}" for letter in "sqbaozhmi[")
+"""Keys that belong to the terminal and to multiplexers, or are what another key sends."""
 
 TYPED = frozenset({"field", "prompt"})
 """Groups of what is typed into, where a key that types something does just that."""
@@ -85,7 +85,7 @@ def read(loaded: Loaded) -> tuple[dict[str, str], list[Problem]]:
             accepted[id] = ",".join(keys)
     while (clash := _clash(accepted)) is not None:
         id, key, other = clash
-        refuse(id, f"{key} is {other} in the same place.")
+        refuse(id, f"{id} cannot take {key}: it is {other} in the same place.")
         del accepted[id]
     return accepted, problems
 
@@ -109,7 +109,19 @@ def moved(node: DOMNode) -> Moved:
 def for_textual(moved: Moved) -> dict[str, str]:
     """The keys of every action where any is moved: Textual takes a moved action's old key from all
     others that share it, and these get it back only by standing here too."""
-    return {id: moved.get(id, keys) for id, keys in _table()} if moved else {}
+    if not moved:
+        return {}
+    return {
+        id: ",".join(map(textual_name, moved[id].split(","))) if id in moved else keys
+        for id, keys in _table()
+    }
+
+
+def textual_name(key: str) -> str:
+    """A key as Textual calls it: `question_mark`, `ctrl+right_square_bracket`."""
+    modifiers, _, base = key.rpartition("+") if len(key) > 1 else ("", "", key)
+    named = {character: name for name, character in _characters().items()}
+    return key if key == "ctrl+@" else f"{modifiers}+{named.get(base, base)}".lstrip("+")
 
 
 def action(id: str | None, moved: Moved) -> Action | None:
@@ -151,12 +163,18 @@ def _canonical(key: str) -> str:
     *modifiers, base = key.split("+") if len(key) > 1 else [key]
     base = _characters().get(base, base)
     base = base.lower() if modifiers or len(base) > 1 else base
+    if [part.strip().lower() for part in modifiers] == ["shift"] and len(base) == 1 and base.isalpha():
+        return base.upper()  # as every terminal sends it
+    if key.lower() == "ctrl+space":
+        return "ctrl+@"
     base = {",": "comma", "esc": "escape", "return": "enter", "del": "delete", " ": "space"}.get(base, base)
     return "+".join([*(part.strip().lower() for part in modifiers), base])
 
 
 def _known(key: str) -> bool:
     *modifiers, base = key.split("+") if len(key) > 1 else [key]
+    if modifiers == ["shift"] and len(base) == 1:
+        return False  # another character, and which one the keyboard knows
     return _MODIFIERS.issuperset(modifiers) and (base in _NAMED or (len(base) == 1 and base.isprintable()))
 
 

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.keys import _character_to_key
 from textual.screen import ModalScreen, Screen
 
 from tui.actions import Action, bindings
 from tui.keymap import action as key_action
-from tui.keymap import key_name, moved
+from tui.keymap import key_name, moved, textual_name
 from tui.plain import plain
 from tui.widgets.cells import fit
 from tui.widgets.page import Page
@@ -88,13 +87,8 @@ def _keys(about: Screen[Any]) -> list[Key]:
             if action is None or id in keys:
                 continue
             every = action.keys.split(",")
-            now = [key for key in every if active.get(_named(key)) == id]
+            now = [key for key in every if active.get(textual_name(key)) == id]
             # Of the app's keys those that a pane takes, or that lead to no pane, are not there.
             if now or group != "app":
                 keys[id] = Key(action, group, now or every, bool(now))
     return list(keys.values())
-
-
-def _named(key: str) -> str:
-    """As Textual calls it: `question_mark`."""
-    return _character_to_key(key) if len(key) == 1 else key
