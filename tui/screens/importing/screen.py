@@ -346,9 +346,9 @@ class Importing(Pane):
             written = self.query_one(Paths).value
             if not written or written != self._tried:
                 return False
-        if action == "zoom":
-            return False
-        return self.state in wanted[action] if action in wanted else super().check_action(action, parameters)
+        if action == "copy_selected":
+            return super().check_action(action, parameters)
+        return self.state in wanted[action] if action in wanted else action != "zoom"
 
     def action_cancel(self) -> None:
         self.imports.cancel()
