@@ -52,7 +52,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import Reactive
 from textual.widget import Widget
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Static
 from textual.worker import Worker
 
 from engine.errors import StudioError
@@ -60,7 +60,6 @@ from tui.actions import bindings
 from tui.keymap import keyed
 from tui.safe_text import safe_line
 from tui.sized import Sized
-from tui.widgets.field import point
 from tui.widgets.key_line import KeyLine
 from tui.widgets.top_line import TopLine
 
@@ -181,8 +180,9 @@ class Pane(Sized[bool], inherit_bindings=False):
 
     def _point(self, focused: Widget) -> None:
         """A sheet that was closed leaves the terminal's cursor behind."""
-        if isinstance(focused, (Input, TextArea)):
-            point(focused)
+        typed = getattr(focused, "cursor_screen_offset", None)  # of a field or a prompt, not loaded before
+        if typed is not None:
+            self.app.cursor_position = typed
         else:
             focused.refresh()
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from textual.widgets import Input, TextArea
+from typing import TYPE_CHECKING
+
+from textual.widgets import Input
 
 from tui.actions import bindings
 from tui.safe_text import safe_line
+
+if TYPE_CHECKING:
+    from textual.widgets import TextArea
 
 
 def point(typed: Input | TextArea) -> None:
