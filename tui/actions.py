@@ -52,6 +52,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "pane": (
         Action("next", "tab", "app.focus_next", "next part of the pane", shown="tab"),
         Action("previous", "shift+tab", "app.focus_previous", "previous part of the pane"),
+        Action("copy", "y", "copy_selected", "copy what is selected with the mouse"),
         Action("zoom", "z", "zoom", "hide the list beside the detail"),
         Action("back", "escape", "back", "back to the list", "back", "esc"),
     ),

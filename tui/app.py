@@ -18,10 +18,10 @@ from textual._compositor import CompositorUpdate
 from textual.app import ScreenStackError
 from textual.filter import Monochrome
 from textual.geometry import Size
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from engine import config
-from tui import keymap, terminal
+from tui import keymap, last_pane, terminal
 from tui.actions import bindings
 from tui.driver import TerminalDriver
 from tui.ending import EndingApp
@@ -32,7 +32,7 @@ from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
 from tui.screens.small import Small, too_small
 from tui.status import Status
-from tui.themes import DARK, FALLBACK, LIGHT, NAMES, NoColour, textual_name
+from tui.themes import DARK, FALLBACK, LIGHT, NAMES, Dim, NoColour, textual_name
 
 if TYPE_CHECKING:
     from engine.archive import Studio
@@ -80,8 +80,10 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
         max-height: 100%;
         background: $panel;
         padding: 1 2;
-        &:ansi { scrollbar-color: $rule; scrollbar-background: $background; }
+        &:ansi { border: solid $rule; padding: 0 1; }
     }
+    #sheet Lines { scrollbar-background: $panel; &:ansi { scrollbar-background: $background; } }
+    .-plain ModalScreen { background: $background; &:ansi { background: $background; } }
     ModalScreen.-narrow > #sheet { width: 100%; }
     Toast { background: $panel; border: none; padding: 0 1; }
     """
@@ -95,12 +97,16 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
     ]
 
     def __init__(self, studio_path: Path, demo: bool = False, loaded: config.Loaded | None = None) -> None:
+        left = 1 if demo else last_pane.load(studio_path)
+        if any(pane.digit == left for pane in PANES):
+            self.DEFAULT_MODE = str(left)  # type: ignore[misc]
         super().__init__(driver_class=TerminalDriver)
         self.studio_path, self.demo = studio_path, demo
         self.loaded = loaded or config.Loaded()
         self.settings = self.loaded.settings
         self.boxes, self.slow = self.settings.boxes, terminal.slow(self.settings)
         if not self.boxes:
+            self.add_class("-plain")
             self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow")]
             self._filters.append(Plain())
         self.moved, self._key_problems = keymap.read(self.loaded)
@@ -120,10 +126,13 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
         self._typed = InOrder(self, self._take, self._takes_keys)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
+        self._dim = Dim()
+        self._filters.insert(0, self._dim)
         self.theme_name: str = self.settings.theme
-        self.theme = textual_name("ansi" if self.no_color else self.theme_name)
+        self._wear("ansi" if self.no_color else self.theme_name)
         if self.no_color:
-            self._filters = [NoColour(), *(one for one in self._filters if not isinstance(one, Monochrome))]
+            self._filters = [one for one in self._filters if not isinstance(one, Monochrome)]
+            self._filters.insert(1, NoColour())
         self.stylesheet.set_variables(self.get_css_variables())
         if self.slow:
             self.status.publish("line", "ssh" if os.environ.get("SSH_CONNECTION") else "slow line")
@@ -140,6 +149,10 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
 
                 self._studio = await open_studio(self.studio_path)
         return self._studio
+
+    @property
+    def is_open(self) -> bool:
+        return self._studio is not None
 
     async def connection(self, name: str = "local") -> Connection:
         """A connection to a provider, kept until the end. StudioError where it cannot be made."""
@@ -170,7 +183,12 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
             self._wanted[digit] = wanted
         if self.current_mode == str(digit) and isinstance(self.screen, Pane) and self.screen.is_mounted:
             self.screen.arrive()  # else it does so by itself, once it is there
+        self._show(digit)
+
+    def _show(self, digit: int) -> None:
         self.switch_mode(str(digit))
+        if not self.demo:
+            last_pane.save(self.studio_path, digit)
 
     def wanted(self, digit: int) -> object:
         """What another pane asked pane `digit` to show, once."""
@@ -230,16 +248,17 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
         if isinstance(self.screen, Small):
             return action in ("quit", "interrupt", "suspend")
         if action == "pane":
-            return any(pane.digit == parameters[0] for pane in PANES)
+            known = any(pane.digit == parameters[0] for pane in PANES)
+            return known and isinstance(self.screen, Pane)
         return True
 
     def action_pane(self, digit: int) -> None:
         if isinstance(self.screen, Pane):
-            self.switch_mode(str(digit))
+            self._show(digit)
 
     def action_go(self) -> None:
-        self._going = True
         if isinstance(self.screen, Pane):
+            self._going = True
             digits = ", ".join(f"{pane.digit} {pane.title}" for pane in PANES)
             self.screen.say("Go to:", digits)
 
@@ -265,7 +284,7 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
     def action_command_palette(self) -> None:
         from tui.screens.palette import Palette
 
-        if isinstance(self.screen, Pane):
+        if not isinstance(self.screen, (ModalScreen, Small)):
             self.push_screen(Palette(self.screen))
 
     def action_next_theme(self) -> None:
@@ -273,8 +292,12 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
             self._say("NO_COLOR is set:", "there are no colours to choose from.")
             return
         self.theme_name = NAMES[(NAMES.index(self.theme_name) + 1) % len(NAMES)]
-        self.theme = textual_name(self.theme_name)
+        self._wear(self.theme_name)
         config.remember_theme(self.theme_name, self.loaded)
+
+    def _wear(self, theme: str) -> None:
+        self.theme = textual_name(theme)
+        self._dim.enabled = theme == "ansi"
 
     def action_mouse(self) -> None:
         driver = self._driver

@@ -19,8 +19,14 @@ from tui.actions import ACTIONS, Action, find
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
-RESERVED = frozenset(f"ctrl+{letter}" for letter in "sqbaozhmi")
-"""Keys that belong to the terminal and to multiplexers."""
+RESERVED = frozenset(f"ctrl+{letter}" for letter in "sqbaozhmi[")
+"""Keys that belong to the terminal and to multiplexers, or are what another key sends."""
+
+TYPED = frozenset({"field", "prompt"})
+"""Groups of what is typed into, where a key that types something does just that."""
+
+WAYS_OUT = frozenset({"pane.back", "chat.back", "importing.back", "ask.close", "palette.close"})
+"""Actions that must be there while something is typed."""
 
 PARTS = frozenset({"list", "transcript", "page", "field", "prompt"})
 """Groups of what can have the focus; one at a time."""
@@ -32,9 +38,12 @@ SHEETS = {
     "details": "page",
     "palette": "field",
     "ask": "prompt",
-    "help": "",
+    "help": "page",
 }
 """Groups that lie over everything, with the part they have: the pane's and the app's keys are not there."""
+
+EVERYWHERE = frozenset({"app.interrupt", "app.redraw"})
+"""Actions of the app that are there under a sheet too, beside those that work while typing."""
 
 _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "hyper", "meta"})
 _NAMED = frozenset({"comma", "enter", "escape", "tab", "space", "backspace", "delete", "insert"})
@@ -68,13 +77,15 @@ def read(loaded: Loaded) -> tuple[dict[str, str], list[Problem]]:
             refuse(id, f"There is no key {unknown[0]}.")
         elif reserved := [key for key in keys if key in RESERVED]:
             refuse(id, f"{reserved[0]} belongs to the terminal and cannot be used.")
-        elif action.priority and any(len(key) == 1 or key == "space" for key in keys):
+        elif (action.priority or id.partition(".")[0] in TYPED) and any(_types(key) for key in keys):
             refuse(id, f"{id} works while typing too, so a key that types something cannot be used.")
+        elif id in WAYS_OUT and all(_types(key) for key in keys):
+            refuse(id, f"{id} is needed while typing too: add a key that types nothing.")
         else:
             accepted[id] = ",".join(keys)
     while (clash := _clash(accepted)) is not None:
         id, key, other = clash
-        refuse(id, f"{key} is {other} in the same place.")
+        refuse(id, f"{id} cannot take {key}: it is {other} in the same place.")
         del accepted[id]
     return accepted, problems
 
@@ -98,7 +109,19 @@ def moved(node: DOMNode) -> Moved:
 def for_textual(moved: Moved) -> dict[str, str]:
     """The keys of every action where any is moved: Textual takes a moved action's old key from all
     others that share it, and these get it back only by standing here too."""
-    return {id: moved.get(id, keys) for id, keys in _table()} if moved else {}
+    if not moved:
+        return {}
+    return {
+        id: ",".join(map(textual_name, moved[id].split(","))) if id in moved else keys
+        for id, keys in _table()
+    }
+
+
+def textual_name(key: str) -> str:
+    """A key as Textual calls it: `question_mark`, `ctrl+right_square_bracket`."""
+    modifiers, _, base = key.rpartition("+") if len(key) > 1 else ("", "", key)
+    named = {character: name for name, character in _characters().items()}
+    return key if key == "ctrl+@" else f"{modifiers}+{named.get(base, base)}".lstrip("+")
 
 
 def action(id: str | None, moved: Moved) -> Action | None:
@@ -140,13 +163,23 @@ def _canonical(key: str) -> str:
     *modifiers, base = key.split("+") if len(key) > 1 else [key]
     base = _characters().get(base, base)
     base = base.lower() if modifiers or len(base) > 1 else base
+    if [part.strip().lower() for part in modifiers] == ["shift"] and len(base) == 1 and base.isalpha():
+        return base.upper()  # as every terminal sends it
+    if key.lower() == "ctrl+space":
+        return "ctrl+@"
     base = {",": "comma", "esc": "escape", "return": "enter", "del": "delete", " ": "space"}.get(base, base)
     return "+".join([*(part.strip().lower() for part in modifiers), base])
 
 
 def _known(key: str) -> bool:
     *modifiers, base = key.split("+") if len(key) > 1 else [key]
+    if modifiers == ["shift"] and len(base) == 1:
+        return False  # another character, and which one the keyboard knows
     return _MODIFIERS.issuperset(modifiers) and (base in _NAMED or (len(base) == 1 and base.isprintable()))
+
+
+def _types(key: str) -> bool:
+    return len(key) == 1 or key in ("space", "comma")
 
 
 def _clash(moved: Moved) -> tuple[str, str, str] | None:
@@ -169,7 +202,9 @@ def _together(one: str, other: str) -> bool:
     if len(groups) == 1:
         return True
     if sheets := groups & SHEETS.keys():
-        return any(SHEETS[sheet] in groups for sheet in sheets)
+        app = (find(id) for id in (one, other) if id.startswith("app."))
+        always = any(action.priority for action in app if action) or bool(EVERYWHERE & {one, other})
+        return always or any(SHEETS[sheet] in groups for sheet in sheets)
     return len(groups & PARTS) == 1 or bool(groups & {"app", "pane"})
 
 

@@ -47,14 +47,18 @@ from typing import TYPE_CHECKING, ClassVar, ParamSpec, Self, cast
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import Reactive
 from textual.widget import Widget
+from textual.widgets import Static
 from textual.worker import Worker
 
 from engine.errors import StudioError
 from tui.actions import bindings
+from tui.keymap import keyed
+from tui.safe_text import safe_line
 from tui.sized import Sized
 from tui.widgets.key_line import KeyLine
 from tui.widgets.top_line import TopLine
@@ -88,6 +92,9 @@ class Pane(Sized[bool], inherit_bindings=False):
         &.-narrow .detail { display: none; border-left: none; padding: 0 0 0 1; }
         &.-narrow.-detail .list { display: none; }
         &.-narrow.-detail .detail { display: block; }
+        #shut { display: none; height: 1fr; padding: 0 3; content-align: center middle; }
+        &.-shut #shut { display: block; }
+        &.-shut #body { display: none; }
         &.-zoom .list, &.-zoom .inspector { display: none; }
         &.-zoom .detail { display: block; border-left: none; }
     }
@@ -165,14 +172,25 @@ class Pane(Sized[bool], inherit_bindings=False):
             line.quiet()
 
     def on_screen_resume(self) -> None:
+        if self.focused is not None and not self.studio_app.boxes:
+            self.call_after_refresh(self._point, self.focused)
         for line in self.query("TopLine, KeyLine"):
             line.refresh()
         self.call_after_refresh(self._painted)
+
+    def _point(self, focused: Widget) -> None:
+        """A sheet that was closed leaves the terminal's cursor behind."""
+        typed = getattr(focused, "cursor_screen_offset", None)  # of a field or a prompt, not loaded before
+        if typed is not None:
+            self.app.cursor_position = typed
+        else:
+            focused.refresh()
 
     def _painted(self) -> None:
         if self.fresh and not self.studio_app.holding:
             self.fresh = False
             self.refresh()  # what no part draws by itself: the rule between them
+        self.remove_class("-shut")
         self.arrive()
 
     def on_resize(self) -> None:
@@ -181,7 +199,18 @@ class Pane(Sized[bool], inherit_bindings=False):
             self.add_class("-detail")
 
     def on_pane_trouble(self, event: Trouble) -> None:
-        self.say(event.error.message, event.error.hint)
+        if self.studio_app.is_open:
+            self.say(event.error.message, event.error.hint)
+        else:
+            self._shut(event.error)
+
+    def _shut(self, error: StudioError) -> None:
+        """There is nothing to show without a studio, so what keeps it shut stays in view."""
+        if not self.query("#shut"):
+            self.mount(Static(id="shut"), after="#body")
+        hint = (f"\n\n{safe_line(error.hint)}", "$muted")
+        self.query_one("#shut", Static).update(Content.assemble(safe_line(error.message), hint))
+        self.add_class("-shut")
 
     def open_detail(self) -> None:
         """Give the detail the focus; below 100 columns it takes the list's place."""
@@ -199,7 +228,17 @@ class Pane(Sized[bool], inherit_bindings=False):
         if self.toggle_class("-zoom").has_class("-zoom"):
             self._focus_within(".detail")
 
+    def on_text_selected(self) -> None:
+        if self.get_selected_text():
+            self.say(keyed("{pane.copy} copies what is selected.", self))
+
+    def action_copy_selected(self) -> None:
+        """Whatever else the key does: who has just selected something means that."""
+        self.studio_app.copy(self.get_selected_text() or "")
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "copy_selected":
+            return bool(self.get_selected_text())
         if action == "back":
             return self.has_class("-detail") or self.has_class("-zoom") or self._focus_in(".detail")
         if action == "zoom":

@@ -1,8 +1,8 @@
 """Two themes of our own, and the names of the colours that the panes use.
 
 A pane writes `$accent` for the AI sender and nothing else, `$muted` for what is secondary, `$faint`
-for rules and gutters, `$bar` behind the selected row. In the terminal's own palette these names fall
-back to the user's colours.
+for rules and gutters and never for words, `$bar` behind the selected row. In the terminal's own palette
+these names fall back to the user's colours.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ DARK = Theme(
     success="#8fb573",
     dark=True,
     variables={
-        "muted": "#868e99",
-        "faint": "#4a515b",
+        "muted": "#8e96a1",
+        "faint": "#6e7682",
         "rule": "#2a3038",
         "bar": "#252c36",
         "bar-blurred": "#1a1f26",
@@ -39,9 +39,9 @@ DARK = Theme(
         "input-cursor-foreground": "#101317",
         "input-selection-background": "#3a4554",
         "screen-selection-background": "#3a4554",
-        "scrollbar": "#2a3038",
-        "scrollbar-hover": "#3a4554",
-        "scrollbar-active": "#3a4554",
+        "scrollbar": "#6e7682",
+        "scrollbar-hover": "#8e96a1",
+        "scrollbar-active": "#8e96a1",
         "scrollbar-background": "#101317",
         "scrollbar-background-hover": "#101317",
         "scrollbar-background-active": "#101317",
@@ -51,18 +51,18 @@ DARK = Theme(
 LIGHT = Theme(
     name="understudy-light",
     primary="#6b7280",
-    accent="#a35200",
+    accent="#9c4e00",
     foreground="#22262b",
     background="#fbfaf7",
     surface="#fbfaf7",
     panel="#f1efe9",
-    warning="#a35200",
+    warning="#9c4e00",
     error="#b3261e",
     success="#3f7a2b",
     dark=False,
     variables={
-        "muted": "#686d75",
-        "faint": "#a9a89f",
+        "muted": "#60656d",
+        "faint": "#83827a",
         "rule": "#dcd9d0",
         "bar": "#e9e4d8",
         "bar-blurred": "#f2efe7",
@@ -71,9 +71,9 @@ LIGHT = Theme(
         "input-cursor-foreground": "#fbfaf7",
         "input-selection-background": "#d8d2c2",
         "screen-selection-background": "#d8d2c2",
-        "scrollbar": "#dcd9d0",
-        "scrollbar-hover": "#c9c5b8",
-        "scrollbar-active": "#c9c5b8",
+        "scrollbar": "#83827a",
+        "scrollbar-hover": "#60656d",
+        "scrollbar-active": "#60656d",
         "scrollbar-background": "#fbfaf7",
         "scrollbar-background-hover": "#fbfaf7",
         "scrollbar-background-active": "#fbfaf7",
@@ -103,19 +103,32 @@ FALLBACK = {
 """Our names where the theme does not define them: the terminal's own palette."""
 
 
-class NoColour(LineFilter):
-    """As NO_COLOR asks: no colour at all. What is secondary in the terminal's own palette is dim instead."""
+class Dim(LineFilter):
+    """What is secondary in the terminal's own palette is dim: its bright black may be the background, as in
+    Solarized."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        return [Segment(text, _bare(style) if style else None, control) for text, style, control in segments]
+        return [
+            Segment(text, _dimmed(style) if style else None, control) for text, style, control in segments
+        ]
+
+
+class NoColour(LineFilter):
+    """As NO_COLOR asks: no colour at all."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            Segment(text, style.without_color if style else None, control)
+            for text, style, control in segments
+        ]
 
 
 _SECONDARY = 8
-"""Bright black, which is grey."""
+"""Bright black, which stands for grey."""
 
 
 @lru_cache(1024)
-def _bare(style: Style) -> Style:
-    bare = style.without_color
-    secondary = style.color is not None and style.color.number == _SECONDARY
-    return bare + Style(dim=True) if secondary else bare
+def _dimmed(style: Style) -> Style:
+    if style.color is None or style.color.number != _SECONDARY:
+        return style
+    return Style.from_color(None, style.bgcolor) + style.without_color + Style(dim=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from engine import config
@@ -35,7 +36,7 @@ def config_command(args: argparse.Namespace, screen: ScreenRoom | None) -> int:
         for name, value, source in rows:
             emit({"option": name, "value": value, "source": source})
     else:
-        there = config.file().is_file()
+        there = os.path.lexists(config.file())
         say(
             f"{config.file()}" if there else f"{config.file()} (none yet: `understudy config init` writes it)"
         )

@@ -16,7 +16,12 @@ from msgspec import Struct
 
 from engine.config.options import Option, Settings, Theme, options, value
 
-TYPED = "chosen with the key T"
+TYPED = "chosen on the screen"
+
+NOT = "It does not count."
+
+MOST = 1_000_000
+"""Bytes of a file with settings; to read much more would take seconds at every start."""
 
 
 class Problem(Struct, frozen=True):
@@ -87,7 +92,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Loaded:
         if option is None:
             problems.append(_unknown(path, line, name, [row.name for row in rows]))
         elif option.free:
-            found[name] = _flat(given)
+            found[name] = _free(given, path, name, lines, problems)
             sources[name] = f"the file, line {line}"
         else:
             try:
@@ -143,6 +148,11 @@ def _theme_file() -> Path:
 def _read(path: Path, problems: list[Problem]) -> tuple[dict[str, Any], dict[str, int]]:
     try:
         if not path.is_file():
+            if os.path.lexists(path) and not path.is_char_device():  # /dev/null stands for nothing
+                problems.append(Problem(str(path), 0, "This is no file.", NOT))
+            return {}, {}
+        if path.stat().st_size > MOST:
+            problems.append(Problem(str(path), 0, "This is too long for settings.", NOT))
             return {}, {}
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -171,6 +181,22 @@ def _named(table: Mapping[str, Any], known: Mapping[str, Option], prefix: str = 
             yield from _named(given, known, f"{name}.")
         else:
             yield name, given
+
+
+def _free(
+    given: object, path: Path, name: str, lines: Mapping[str, int], problems: list[Problem]
+) -> dict[str, Any]:
+    """A table whose names are not ours: text, or a list of texts, behind each."""
+    if not isinstance(given, dict):
+        problems.append(Problem(str(path), lines.get(name, 0), f"{name} is a table, [{name}].", NOT))
+    kept = {}
+    for inner, said in _flat(given).items():
+        if isinstance(said, str) or (isinstance(said, list) and all(isinstance(one, str) for one in said)):
+            kept[inner] = said
+        else:
+            at = next((lines[up] for up in _upwards(f"{name}.{inner}") if up in lines), 0)
+            problems.append(Problem(str(path), at, f"{inner} takes text in quotes, or a list of it.", NOT))
+    return kept
 
 
 def _flat(given: object, prefix: str = "") -> dict[str, Any]:
@@ -202,12 +228,14 @@ def _upwards(name: str) -> Iterator[str]:
 
 
 def _refused(place: str, line: int, name: str, option: Option) -> Problem:
-    return Problem(place, line, f"{name} takes {option.takes}.", "It does not count.")
+    return Problem(place, line, f"{name} takes {option.takes}.", NOT)
 
 
 def _unknown(path: Path, line: int, name: str, names: list[str]) -> Problem:
     from difflib import get_close_matches
 
+    if any(one.startswith(f"{name}.") for one in names):
+        return Problem(str(path), line, f"{name} is a table, [{name}].", NOT)
     near = get_close_matches(name, names, n=1)
     hint = f"The nearest is {near[0]}." if near else "`understudy config --help` lists them."
     return Problem(str(path), line, f"There is no option {name}.", hint)

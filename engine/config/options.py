@@ -100,7 +100,7 @@ class Option(Struct, frozen=True):
         if self.kind is int:
             return "a whole number"
         if self.kind is float:
-            return "a number"
+            return "a number from 0 on"
         return "a path" if self.is_path else "text in quotes"
 
     @property
@@ -134,9 +134,12 @@ def value(option: Option, given: object, folder: Path | None = None) -> Any:
     if option.kind is str and not isinstance(given, str):
         raise ValueError(given)
     try:
-        return msgspec.convert(given, option.kind, strict=option.kind is str)
+        found = msgspec.convert(given, option.kind, strict=option.kind is str)
     except msgspec.ValidationError:
         raise ValueError(given) from None
+    if isinstance(found, float) and not 0 <= found < float("inf"):
+        raise ValueError(given)
+    return found
 
 
 def _switch(given: object) -> bool:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
+from textual import events
 
 from engine.config import Loaded, Settings
 from tui import keymap
 from tui.actions import ACTIONS
 from tui.app import UnderstudyApp
+from tui.keyboard import Parser
 from tui.pane import Pane
 from tui.widgets.field import Field
 from tui.widgets.prompt import Prompt
@@ -44,20 +46,34 @@ def test_actions_that_change_places_do_not_clash() -> None:
         ({"chat_new": "Ctrl+Z"}, "line 2: ctrl+z belongs to the terminal"),
         ({"chat_new": "hyperspace"}, "line 2: There is no key hyperspace."),
         ({"chat_new": ""}, "line 2: chat.new takes a key, or a list of keys."),
-        ({"chat_new": "m"}, "line 2: m is chat.model in the same place."),
-        ({"chat_new": "q"}, "line 2: q is app.quit in the same place."),
-        ({"chat_new": "j"}, "line 2: j is list.down in the same place."),
-        ({"chunks_problem": "?"}, "line 2: ? is app.help in the same place."),
-        ({"chat_new": "N", "chat_model": "N"}, "line 3: N is chat.new in the same place."),
+        ({"chat_new": "m"}, "line 2: chat.new cannot take m: it is chat.model in the same place."),
+        ({"chat_new": "q"}, "line 2: chat.new cannot take q: it is app.quit in the same place."),
+        ({"chat_new": "j"}, "line 2: chat.new cannot take j: it is list.down in the same place."),
+        ({"chunks_problem": "?"}, "line 2: chunks.problem cannot take ?: it is app.help in the same place."),
+        (
+            {"chat_new": "N", "chat_model": "N"},
+            "line 3: chat.model cannot take N: it is chat.new in the same place.",
+        ),
+        ({"prompt_send": ["f5", ","]}, "line 2: prompt.send works while typing too"),
+        ({"field_end": "e"}, "line 2: field.end works while typing too"),
+        ({"pane_back": ["h", "space"]}, "line 2: pane.back is needed while typing too"),
+        (
+            {"choose_close": "ctrl+c"},
+            "line 2: choose.close cannot take ctrl+c: it is app.interrupt in the same place.",
+        ),
+        ({"chat_new": "ctrl+["}, "line 2: ctrl+[ belongs to the terminal"),
+        ({"chat_new": "shift+1"}, "line 2: There is no key shift+1."),
         ({"app_go": "x"}, "line 2: app.go works while typing too"),
-        ({"chat_new": "m", "chat_model": "ctrl+s"}, "line 2: m is chat.model in the same place."),
+        (
+            {"chat_new": "m", "chat_model": "ctrl+s"},
+            "line 2: chat.new cannot take m: it is chat.model in the same place.",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_with_its_line_and_the_default_stays(keys: dict[str, str], said: str) -> None:
     moved, problems = keymap.read(given(**keys))
     assert any(str(problem).startswith(f"{FILE}, {said}") for problem in problems), problems
-    id = said.split(" is ")[0]
-    assert "chat.new" not in moved or "line 3" in id
+    assert "chat.new" not in moved or "line 3" in said
 
 
 def test_the_defaults_do_not_clash_with_themselves_and_every_action_can_be_moved() -> None:
@@ -91,6 +107,31 @@ async def test_a_moved_key_works_is_shown_and_the_old_one_is_free(studio: Path) 
         assert app.return_code == 0 and not app.is_running
 
 
+@pytest.mark.parametrize(
+    ("written", "sent", "shown"),
+    [
+        ("ctrl+]", "\x1d", "ctrl+]"),
+        ("shift+i", "I", "I"),
+        ("Ctrl+Space", "\x00", "ctrl+@"),
+        ("F5", "\x1b[15~", "f5"),
+        ("é", "é", "é"),
+        ("@", "@", "@"),
+    ],
+)
+async def test_a_key_is_what_the_terminal_sends_for_it(
+    studio: Path, written: str, sent: str, shown: str
+) -> None:
+    parser = Parser()
+    (key,) = [event for event in [*parser.feed(sent), *parser.feed("")] if isinstance(event, events.Key)]
+    app = UnderstudyApp(studio, loaded=given(conversations_filter=written))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        assert f"{shown} filter" in rows(app)[-1]
+        app.post_message(events.Key(key.key, key.character))
+        await settled(pilot)
+        assert "Narrow the list by" in text(app)
+
+
 async def test_two_actions_on_one_key_keep_it_when_one_of_them_moves(studio: Path) -> None:
     app = UnderstudyApp(studio, loaded=given(chat_back="f4"))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -102,6 +143,27 @@ async def test_two_actions_on_one_key_keep_it_when_one_of_them_moves(studio: Pat
             for binding in bindings[1].key_to_bindings.get("escape", [])
         }
         assert "chat.stop-here" in active and "chat.back" not in active
+
+
+async def test_every_sentence_names_the_moved_key(tmp_path: Path) -> None:
+    sample = await studio_builder.build(tmp_path / "studio.db")
+    await studio_builder.build(sample, studio_builder.group(), source="iMessage")
+    keys = {"senders.same": "Y", "senders.not-same": "ctrl+n", "senders.join": "f9", "pane.zoom": "f8"}
+    app = UnderstudyApp(sample, loaded=Loaded(settings=Settings(keys=keys)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "2")
+        assert "f8 next chunk" in shown
+        assert "Y join   ctrl+n not the same" in shown
+        assert "f9 joins the marked ones" in await press(pilot, "space")
+
+
+async def test_the_way_back_stays_in_the_line_whatever_its_key(studio: Path) -> None:
+    app = UnderstudyApp(studio, loaded=Loaded(settings=Settings(keys={"pane.back": ["h", "f4"]})))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "h back   ? keys" in await press(pilot, "enter")
+        assert "Race committee" in await press(pilot, "h")
 
 
 async def test_a_message_is_sent_with_the_key_that_was_chosen(studio: Path) -> None:

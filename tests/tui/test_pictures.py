@@ -39,6 +39,16 @@ Steps = tuple[tuple[str, tuple[str, ...]], ...]
 """The name of a picture, or "" for none, and the keys that lead to it from the one before. What a key
 finds must be there: after one that loads something comes a step of its own."""
 
+EVERY_PANE: Steps = (
+    ("conversations", ()),
+    ("senders", ("2",)),
+    ("chunks", ("3",)),
+    ("training", ("4",)),
+    ("", ("5",)),
+    ("", ("escape", "escape")),
+    ("chat", ("enter", "escape")),
+)
+
 WALKS: dict[str, tuple[tuple[int, int], Steps]] = {
     "narrow": (
         NARROW,
@@ -56,7 +66,8 @@ WALKS: dict[str, tuple[tuple[int, int], Steps]] = {
             ("", ("escape", "escape")),
             ("senders", ("escape", "escape", "2")),
             ("senders-marked", ("space", "down", "space")),
-            ("sender-unknown", ("slash", *"zz")),
+            ("senders-filtered", ("slash", *"halloran")),
+            ("sender-unknown", ("ctrl+u", *"zz")),
             ("chunks", ("escape", "escape", "3")),
             ("chunk", ("j", "j", "j", "j", "enter")),
             ("training", ("escape", "4")),
@@ -101,31 +112,35 @@ WALKS: dict[str, tuple[tuple[int, int], Steps]] = {
             ("chat", ("enter", "escape")),
         ),
     ),
-    "light": (WIDE, (("conversations", ()), ("senders", ("2",)), ("chunks", ("3",)))),
+    "light": (WIDE, EVERY_PANE),
     "ansi": (
         WIDE,
         (
             ("conversations", ()),
             ("help", ("question_mark",)),
-            ("senders", ("escape", "2")),
-            ("training", ("4",)),
+            ("", ("escape",)),
+            *EVERY_PANE[1:],
         ),
     ),
-    "no-colour": (WIDE, (("conversations", ()), ("senders", ("2",)), ("chunks", ("3",)))),
+    "no-colour": (WIDE, EVERY_PANE),
     "no-boxes": (
         NARROW,
         (
             ("conversations", ()),
             ("transcript", ("enter",)),
+            ("filter", ("escape", "f")),
             ("senders", ("escape", "2")),
+            ("", ("3",)),
+            ("chunks", ("enter",)),
             ("", ("4",)),
             ("training", ("enter",)),
+            *EVERY_PANE[4:],
         ),
     ),
 }
 
 
-EMPTY: Steps = (
+EMPTY = ERROR = (
     ("conversations", ()),
     ("senders", ("2",)),
     ("chunks", ("3",)),
@@ -239,7 +254,7 @@ async def test_an_import(tmp_path: Path, take, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_what_is_no_studio(take) -> None:
-    await walk(UnderstudyApp(Path("/dev/null")), NARROW, (("conversations", ()),), "error", take)
+    await walk(UnderstudyApp(Path("/dev/null")), NARROW, ERROR, "error", take)
 
 
 async def test_a_window_that_is_too_small(full: Path, tmp_path: Path, take) -> None:
@@ -250,7 +265,7 @@ async def test_a_window_that_is_too_small(full: Path, tmp_path: Path, take) -> N
 def test_every_picture_is_taken_and_the_readme_shows_no_other() -> None:
     taken = {f"{name}-{look}" for look, (_, steps) in WALKS.items() for name, _ in steps if name}
     taken |= {f"{name}-empty" for name, _ in EMPTY} | {f"{name}-narrow" for name, _ in IMPORT if name}
-    taken |= {"conversations-error", "conversations-small"}
+    taken |= {f"{name}-error" for name, _ in ERROR} | {"conversations-small"}
     kept = {path.stem: path.read_text(encoding="utf-8") for path in PICTURES.glob("*.svg")}
     assert taken == set(kept)
     shown = re.findall(r"\]\(docs/screens/([^)]*)\.svg\)", README.read_text(encoding="utf-8"))

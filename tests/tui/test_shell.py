@@ -11,6 +11,8 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
+from engine.archive import open_studio, people
+from tui import last_pane
 from tui.actions import ACTIONS, bindings, find
 from tui.app import PANES, UnderstudyApp
 from tui.pane import Pane
@@ -125,11 +127,13 @@ async def test_help_lists_the_keys_of_what_has_the_focus(studio: Path) -> None:
 
 async def test_a_help_that_is_too_long_for_its_line_goes_on_under_itself(studio: Path) -> None:
     app = UnderstudyApp(studio)
-    async with app.run_test(size=(80, 50)) as pilot:
+    async with app.run_test(size=(60, 50)) as pilot:
         await settled(pilot)
         lines = (await press(pilot, "2", "question_mark")).splitlines()
         first = next(at for at, line in enumerate(lines) if "this is me: the exports" in line)
-        assert lines[first + 1].index("mine") >= lines[first].index("this is me")
+        rest = lines[first + 1]
+        assert rest.rstrip().endswith("mine")
+        assert len(rest) - len(rest.lstrip()) == lines[first].index("this is me")
 
 
 async def test_the_palette_finds_an_action_by_name_and_does_it(studio: Path) -> None:
@@ -269,15 +273,49 @@ async def test_a_narrow_screen_shows_one_thing_at_a_time(studio: Path) -> None:
         assert "Race committee" not in text(app) and "Speed is key" in text(app)
 
 
+@pytest.mark.parametrize(("digit", "at"), [(2, (75, 4)), (3, (60, 6))])
+async def test_what_the_mouse_selects_is_what_the_copy_key_copies(
+    studio: Path, digit: int, at: tuple[int, int]
+) -> None:
+    async with await open_studio(studio) as archive:
+        await people.set_ai(archive, (await people.find_person(archive, "Tortoise")).id)
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        before = await press(pilot, str(digit))
+        await pilot.mouse_down(offset=at)
+        await pilot.hover(offset=(at[0] + 20, at[1] + 1))
+        await pilot.mouse_up(offset=(at[0] + 20, at[1] + 1))
+        await settled(pilot)
+        assert "y copies what is selected." in rows(app)[-1]
+        assert "Sent to the terminal's clipboard." in await press(pilot, "y")
+        assert any(line and line in before for line in app.clipboard.splitlines())
+
+
+async def test_the_studio_opens_in_the_pane_that_was_left(studio: Path, tmp_path: Path) -> None:
+    for digit, found in (("4", 1), ("2", 4), ("1", 2), ("1", 1)):
+        app = UnderstudyApp(studio)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            assert isinstance(app.screen, Pane) and found == app.screen.DIGIT
+            await press(pilot, digit)
+            assert isinstance(app.screen, Pane) and digit == str(app.screen.DIGIT)
+    assert last_pane.load(tmp_path / "another.db") == 1
+    last_pane.save(studio, 9)
+    async with UnderstudyApp(studio).run_test() as pilot:
+        await settled(pilot)
+        assert isinstance(pilot.app.screen, Pane) and pilot.app.screen.DIGIT == 1, "there is no such pane"
+
+
 async def test_a_file_that_is_no_studio_is_said_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "studio.db"
     path.write_text("this is not a database, and it is longer than a header would be " * 20)
     app = UnderstudyApp(path)
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
-        last = " ".join(rows(app)[-3:])
-        assert "studio.db" in last
-        assert "Error" not in last and "Traceback" not in last
+        shown = text(app)
+        assert "studio.db" in shown
+        assert "Error" not in shown and "Traceback" not in shown
 
 
 async def test_the_first_paint_waits_for_nothing(tmp_path: Path) -> None:

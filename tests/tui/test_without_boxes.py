@@ -48,6 +48,54 @@ async def test_the_row_under_the_bar_has_a_sign_and_the_cursor(studio: Path) -> 
             await press(pilot, "j")
 
 
+async def test_the_cursor_is_where_one_reads_or_types(studio: Path) -> None:
+    app = UnderstudyApp(studio, loaded=PLAIN)
+
+    def here() -> str:
+        return rows(app)[app.cursor_position.y]
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g")
+        assert here().lstrip().startswith("> Hare"), "the first message, which stands under a day"
+        await press(pilot, "ctrl+p")
+        assert "what to do" in here()
+        await press(pilot, "down")
+        assert here().lstrip().startswith(">")
+        await press(pilot, "escape")
+        assert here().lstrip().startswith("> Hare"), "the sheet has left none behind"
+        await press(pilot, "escape", "slash", "o")
+        assert here().startswith(" / o")
+
+
+async def test_a_sheet_is_read_alone(studio: Path) -> None:
+    app = UnderstudyApp(studio, loaded=PLAIN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for key in ("f", "question_mark", "ctrl+p"):
+            assert "Race committee" not in await press(pilot, key), key
+            assert "Race committee" in await press(pilot, "escape")
+
+
+async def test_what_is_secondary_is_dim_in_the_terminal_s_own_palette(studio: Path) -> None:
+    app = UnderstudyApp(studio, loaded=Loaded(settings=Settings(theme="dark")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "T", "T", "enter")
+        assert app.theme_name == "ansi"
+        styles = [
+            segment.style
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style and segment.text.strip()
+        ]
+        assert any(style.dim for style in styles)
+        assert not [style for style in styles if style.color and style.color.number == 8], "may be unreadable"
+        await press(pilot, "T")
+        styles = [segment.style for strip in app.screen._compositor.render_strips() for segment in strip]
+        assert not any(style and style.dim for style in styles)
+
+
 async def test_who_is_the_ai_sender_is_said_in_words(studio: Path) -> None:
     app = UnderstudyApp(studio, loaded=PLAIN)
     async with app.run_test(size=(80, 24)) as pilot:

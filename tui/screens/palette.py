@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.geometry import Offset
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
@@ -20,7 +21,7 @@ from tui.widgets.field import Field
 from tui.widgets.line_list import LineList
 from tui.widgets.sheet import Sheet
 
-MOVING = ("list", "transcript", "field")
+MOVING = ("list", "transcript", "page", "field", "prompt")
 """Groups whose rows without a label come last, and only those of the focused part: nobody looks for `down`
 by name."""
 
@@ -68,7 +69,11 @@ class Palette(ModalScreen[None], Sheet[None], inherit_bindings=False):
         self.action_choose()
 
     def action_move(self, step: int) -> None:
-        self.query_one(_Items).action_move(step)
+        items = self.query_one(_Items)
+        items.action_move(step)
+        # The field keeps the focus, and the row is what a screen reader should read.
+        row = Offset(0, items.cursor - items.scroll_offset.y)
+        self.app.cursor_position = items.content_region.offset + row
 
     def action_choose(self) -> None:
         chosen = self.query_one(_Items).chosen()

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.widgets import Input
 
 from tui.actions import bindings
 from tui.safe_text import safe_line
+
+if TYPE_CHECKING:
+    from textual.widgets import TextArea
+
+
+def point(typed: Input | TextArea) -> None:
+    """Put the terminal's cursor, which a screen reader follows, to where one types."""
+    if typed.has_focus:
+        typed.app.cursor_position = typed.cursor_screen_offset
 
 
 class Field(Input, inherit_bindings=False):
@@ -27,6 +38,9 @@ class Field(Input, inherit_bindings=False):
     def __init__(self, *, placeholder: str = "", id: str | None = None, classes: str | None = None) -> None:
         super().__init__(placeholder=placeholder, id=id, classes=classes, compact=True)
         self.cursor_blink = False
+
+    def on_focus(self) -> None:
+        self.call_after_refresh(point, self)  # Input does so before it has its place
 
     def validate_value(self, value: str) -> str:
         """What is pasted or completed is foreign too, and Input draws it as it is."""

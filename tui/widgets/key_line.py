@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.actions import ACTIONS
 from tui.keymap import action as key_action
 from tui.keymap import moved, written
 from tui.plain import plain
 from tui.safe_text import safe_line
 
 AT_MOST = 6
+
+WAYS_BACK = ("back", "close", "leave", "stop-here")
+"""Names of the actions that lead back to where one was."""
 
 
 class KeyLine(Widget):
@@ -57,16 +63,18 @@ class KeyLine(Widget):
         """(text, style) pieces: the focused widget's keys, its pane's, `? keys`, and `q quit` if it fits."""
         others, spelled = moved(self), plain(self)
         own: list[tuple[str, str]] = []
+        way_back: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
-        for active in self.screen.active_bindings.values():
-            action = key_action(active.binding.id, others)
-            if action is None or not action.label or not active.enabled:
+        for id in _in_order(
+            one.binding.id or "" for one in self.screen.active_bindings.values() if one.enabled
+        ):
+            action = key_action(id, others)
+            if action is None or not action.label:
                 continue
             shown = (written(action, spelled), action.label)
-            if shown not in own and shown not in common:
-                (common if (active.binding.id or "").startswith("app.") else own).append(shown)
-        way_back = [shown for shown in own if shown[0] in ("esc", "escape")]
-        own = [shown for shown in own if shown not in way_back]
+            if shown not in [*own, *way_back, *common]:
+                app = id.startswith("app.")
+                (common if app else way_back if action.name in WAYS_BACK else own).append(shown)
         chosen = [*own[: AT_MOST - len(way_back) - len(common[:1])], *way_back, *common][:AT_MOST]
         while len(chosen) > 1 and sum(len(key) + len(label) + 4 for key, label in chosen) - 3 > width:
             # The way back and `? keys` stay whatever else goes: they lead to all the others.
@@ -76,3 +84,16 @@ class KeyLine(Widget):
         for key, label in chosen:
             pieces += [("   " if pieces else "", ""), (key, "$foreground"), (f" {label}", "")]
         return pieces
+
+
+def _in_order(ids: Iterable[str]) -> list[str]:
+    """As in the table, whatever keys a pane took from others or had moved; the groups as they come."""
+    groups: dict[str, list[str]] = {}
+    for id in ids:
+        groups.setdefault(id.partition(".")[0], []).append(id)
+    return [
+        f"{group}.{action.name}"
+        for group, given in groups.items()
+        for action in ACTIONS.get(group, ())
+        if f"{group}.{action.name}" in given
+    ]

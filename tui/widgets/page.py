@@ -27,6 +27,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 0;
+        &:ansi { scrollbar-color: $rule; scrollbar-background: $background; }
     }
     """
 

@@ -10,6 +10,7 @@ from textual.widgets import TextArea
 from tui.actions import bindings
 from tui.keymap import action, moved
 from tui.safe_text import safe_text
+from tui.widgets.field import point
 
 
 class Prompt(TextArea, inherit_bindings=False):
@@ -49,6 +50,12 @@ class Prompt(TextArea, inherit_bindings=False):
             text, id=id, classes="field", compact=True, highlight_cursor_line=False, placeholder=placeholder
         )
         self.cursor_blink = False
+
+    def on_focus(self) -> None:
+        self.call_after_refresh(point, self)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(point, self)  # shown, or grown by a line
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter" and "enter" in self._sends():

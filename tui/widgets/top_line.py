@@ -54,7 +54,7 @@ class TopLine(Widget):
             pieces += ["  " if pieces else ""]
             pieces += [(text, "bold $accent") if digit == self.current else text]
             if waiting:
-                pieces.append((f" {number(waiting)}", "$faint"))
+                pieces.append((f" {number(waiting)}", "$muted"))
         return Content.assemble(*pieces)
 
     def _digits(self) -> Content:

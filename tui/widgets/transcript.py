@@ -284,7 +284,8 @@ class Transcript(BarLines, inherit_bindings=False):
             style = self.screen.get_visual_style("screen--selection")
             text = text.stylize(style, start, len(text.plain) if end == -1 else end)
         under_bar = self._first + line.message == self.cursor and not line.lead
-        if under_bar and (not number or self._lines[number - 1].message != line.message):
+        before = self._lines[number - 1] if number else None
+        if under_bar and (before is None or before.lead or before.message != line.message):
             self.point(y)
         return self._marked(y, text, under_bar).apply_offsets(0, number)
 

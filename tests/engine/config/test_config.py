@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,17 +98,53 @@ def test_a_file_that_is_no_toml_costs_no_more_than_itself(file: Path, content: b
 
 
 def test_a_long_file_that_is_no_toml_is_told_shortly(file: Path) -> None:
-    file.write_text("this is a novel\n" * 100_000 + "mouse = false")
+    file.write_text("this is a novel\n" * 10_000 + "mouse = false")
     loaded = config.load({})
     assert loaded.settings == config.Settings() and len(loaded.problems) == 20
 
 
-def test_what_is_no_file_is_no_settings(file: Path) -> None:
-    os.mkfifo(file)
-    assert config.load({}).problems == ()
-    file.unlink()
-    file.mkdir()
-    assert config.load({}).problems == ()
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_is_no_settings_and_told(file: Path, make: Callable[[Path], None]) -> None:
+    make(file)
+    loaded = config.load({})
+    assert loaded.settings == config.Settings()
+    assert [str(problem) for problem in loaded.problems] == [f"{file}: This is no file. It does not count."]
+
+
+def test_the_null_device_stands_for_no_settings(file: Path) -> None:
+    file.symlink_to("/dev/null")
+    assert config.load({}) == config.Loaded(file=file)
+
+
+def test_a_file_that_would_take_seconds_is_not_read(file: Path) -> None:
+    file.write_text("# a comment\n" * 100_000 + "mouse = false")
+    loaded = config.load({})
+    assert loaded.settings == config.Settings()
+    assert told(loaded) == [(0, "This is too long for settings. It does not count.")]
+
+
+def test_a_value_of_a_wrong_kind_costs_itself_alone_wherever_it_stands(file: Path) -> None:
+    file.write_text(
+        'local = 3\ntheme = "light"\n[keys]\n"app.quit" = 5\n"app.help" = ["?", 5]\n"list.down" = [["j"]]\n'
+        '"chat.new" = "N"\n"chat.model" = ["M", "f4"]\n'
+    )
+    loaded = config.load({})
+    assert loaded.settings == config.Settings(
+        theme="light", keys={"chat.new": "N", "chat.model": ["M", "f4"]}
+    )
+    assert [line for line, _ in told(loaded)] == [1, 4, 5, 6]
+    assert told(loaded)[0] == (1, "local is a table, [local]. It does not count.")
+    file.write_text('keys = "N"\nmouse = false')
+    loaded = config.load({})
+    assert loaded.settings == config.Settings(mouse=False)
+    assert told(loaded) == [(1, "keys is a table, [keys]. It does not count.")]
+
+
+@pytest.mark.parametrize("said", ["-1", "nan", "inf", "soon"])
+def test_a_number_of_minutes_is_one(said: str) -> None:
+    loaded = config.load({"UNDERSTUDY_LOCAL_UNLOAD_MINUTES": said})
+    assert loaded.settings == config.Settings()
+    assert "takes a number from 0 on" in str(loaded.problems[0])
 
 
 def test_an_unreadable_file_is_told(file: Path) -> None:
@@ -180,7 +217,7 @@ def test_a_table_of_its_own_is_one_more_struct() -> None:
 def test_the_theme_of_the_screen_holds_until_the_file_names_another(file: Path) -> None:
     config.remember_theme("light", config.load({}))
     loaded = config.load({})
-    assert (loaded.settings.theme, loaded.sources["theme"]) == ("light", "chosen with the key T")
+    assert (loaded.settings.theme, loaded.sources["theme"]) == ("light", "chosen on the screen")
     config.remember_theme("ansi", loaded)
     assert config.load({}).settings.theme == "ansi"
     assert config.load({"UNDERSTUDY_THEME": "dark"}).settings.theme == "dark"

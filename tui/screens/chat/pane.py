@@ -448,6 +448,9 @@ class ChatPane(Pane):
         self.app.push_screen(Ask("System prompt (a new one begins a new chat)", before.system), take)
 
     def action_copy(self) -> None:
+        if self.get_selected_text():
+            self.action_copy_selected()
+            return
         bubbles = reversed(self.query_one(ChatView).bubbles)
         self.studio_app.copy(next(one.text for one in bubbles if one.role == "assistant" and one.text))
 

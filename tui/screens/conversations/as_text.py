@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tui.safe_text import safe_line, safe_text
-from tui.widgets.bubbles import SAID, SYSTEM, attachment
 from tui.widgets.cells import day, local, plural, source_name
+from tui.widgets.message_lines import SAID, SYSTEM, attachment
 
 if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow, MessageRow

@@ -346,6 +346,8 @@ class Importing(Pane):
             written = self.query_one(Paths).value
             if not written or written != self._tried:
                 return False
+        if action == "copy_selected":
+            return super().check_action(action, parameters)
         return self.state in wanted[action] if action in wanted else action != "zoom"
 
     def action_cancel(self) -> None:

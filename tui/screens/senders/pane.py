@@ -53,7 +53,7 @@ class SendersPane(Pane):
     SendersPane {
         .list { width: 5fr; }
         .detail { width: 4fr; }
-        &.-three .list { width: 60%; }
+        &.-three .list { width: 60%; max-width: 112; }
         &.-narrow .list { width: 1fr; }
         #find { height: 1; display: none; }
         #slash { width: 3; color: $muted; }
@@ -270,7 +270,7 @@ class SendersPane(Pane):
         many += [f"{len(table.marked)} marked"] if table.marked else []
         many += [self._order]
         many += [f"share of {plural(table.messages, 'message')}"] if not (narrow and table.marked) else []
-        many += ["z next chunk"] if narrow else []
+        many += [keyed("{pane.zoom} next chunk", self)] if narrow else []
         line, said = self.query_one("#many", Static), " · ".join(many)
         if said != self._said:
             self._said = said
@@ -292,7 +292,7 @@ class SendersPane(Pane):
         if action == "split":
             return person is not None and bool(person.aliases or len(person.sources) > 1)
         if action in ("same", "not_same"):
-            return self._asked is not None
+            return self._asked is not None or (action == "same" and bool(self.get_selected_text()))
         if action == "undo":
             return bool(self._undo)
         return super().check_action(action, parameters)
@@ -365,7 +365,9 @@ class SendersPane(Pane):
             self.work("", self._take_back, *self._undo.pop())
 
     def action_same(self) -> None:
-        if self.query_one(People).marked:
+        if self.get_selected_text():
+            self.action_copy_selected()
+        elif self.query_one(People).marked:
             self.say("Some people are marked.", keyed("{senders.join} joins the marked ones.", self))
         elif self._asked is not None:
             keep, other = self._answered()

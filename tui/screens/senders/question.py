@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
+from tui.keymap import keyed
 from tui.safe_text import safe_line
 from tui.widgets.cells import fit, source_name
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SamePerson(Widget):
-    """Hidden where there is nothing to ask. waits: people are marked, and J means those."""
+    """Hidden where there is nothing to ask. waits: people are marked, and the join key means those."""
 
     DEFAULT_CSS = "SamePerson { display: none; height: 5; padding: 1 3; }"
 
@@ -40,10 +41,11 @@ class SamePerson(Widget):
         one = fit(one, max(room // 2, room - cell_len(other))).rstrip()
         other = fit(other, room - cell_len(one)).rstrip()
         more = f" · 1 of {self.many}" if self.many > 1 else ""
+        join, same, other_one = (keyed(f"{{senders.{name}}}", self) for name in ("join", "same", "not-same"))
         answers: list[str | tuple[str, str]] = (
-            ["J", (" joins the marked ones", "$muted")]
+            [join, (" joins the marked ones", "$muted")]
             if self.waits
-            else ["y", (" join   ", "$muted"), "n", (" not the same", "$muted")]
+            else [same, (" join   ", "$muted"), other_one, (" not the same", "$muted")]
         )
         return Content.assemble(
             ("same person?  ", "$muted"),

@@ -80,7 +80,7 @@ class People(LineList):
         )
         room = width - 3 - _width(width)
         name = fit(safe_line(person.name) or "(no name)", max(6, room - len(aside))).rstrip()
-        style = "$faint" if out else "bold $accent" if ai else ""
+        style = "$muted" if out else "bold $accent" if ai else ""
         mark = "✓ " if person.id in self.marked else "  "
         left = Content.assemble(
             ("▌", "$accent") if ai else " ",

@@ -153,11 +153,14 @@ class TrainingPane(Pane):
 
         person = await people.ai(studio)
         if person is None:
-            raise StudioError("Nobody is the AI sender yet.", "Press 2, and there a.")
+            raise StudioError(
+                "Nobody is the AI sender yet.", keyed("Press {app.pane-2}, and there {senders.ai}.", self)
+            )
         dataset = await make(studio, preset("studio"), person)
         if not dataset.split("train"):
             raise StudioError(
-                f"Nothing of {person.name} can be learned.", "Press 2 and choose somebody else."
+                f"Nothing of {person.name} can be learned.",
+                keyed("Press {app.pane-2} and choose somebody else.", self),
             )
         self.post_message(self.Ready(dataset))
 

@@ -211,7 +211,7 @@ def start_lines(start: Start, width: int) -> list[Content]:
     for place, name in enumerate(STAGES):
         done = ended or place < reached
         mark = "✓" if done else "·" if place > reached else "✗" if start.error else "▸"
-        style = "" if place <= reached or ended else "$faint"
+        style = "" if place <= reached or ended else "$muted"
         detail = fit(safe_line(said.get(name, "")), max(4, width - 16)).rstrip()
         lines.append(Content.assemble((f"  {mark} {name:<12}", style), (detail, "$muted")))
     if start.error is not None:
