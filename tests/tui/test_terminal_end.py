@@ -53,7 +53,7 @@ def left_on(raw: bytes) -> set[bytes]:
     return {mode for mode, how in last.items() if how != (b"h" if mode in (b"7", b"25") else b"l")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     program = [sys.executable, "-m", "tui"]
     with PseudoTerminal(program, columns=80, rows=24, environment=studio(tmp_path / "s.db")) as terminal:
@@ -67,6 +67,21 @@ def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
         os.close(line)
         with pytest.raises(ProcessLookupError):
             os.killpg(terminal.child.pid, 0)  # nobody is left of its session
+    assert not list(tmp_path.glob("crash-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_takes_the_terminal_gives_it_back(tmp_path: Path, number: signal.Signals) -> None:
+    program = [sys.executable, "-m", "tui"]
+    with PseudoTerminal(program, columns=80, rows=24, environment=studio(tmp_path / "s.db")) as terminal:
+        line = os.dup(terminal.child.fileno())
+        while b"\x1b[?1049h" not in terminal.raw:
+            terminal.read()
+        terminal.child.kill(number)
+        assert terminal.wait_for_end() == 128 + number
+        assert left_on(terminal.raw) == set()
+        assert termios.tcgetattr(line)[3] & COOKED == COOKED
+        os.close(line)
     assert not list(tmp_path.glob("crash-*"))
 
 
