@@ -185,8 +185,9 @@ class UnderstudyApp(PaintingApp, inherit_bindings=False):
 
     def copy(self, text: str) -> None:
         """Send `text` to the terminal's clipboard, and say so: no terminal answers whether it took it."""
-        self.copy_to_clipboard(text)
-        self._say("Sent to the terminal's clipboard.")
+        if text:
+            self.copy_to_clipboard(text)
+        self._say("Sent to the terminal's clipboard." if text else "There is no text here to copy.")
 
     def notify(
         self,
