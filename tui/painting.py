@@ -59,7 +59,7 @@ class PaintingApp(EndingApp, inherit_bindings=False):
         """Send what the line could not take before."""
         if self._late:
             with suppress(ScreenStackError):
-                self._display(self.screen, self._everything(self.screen))
+                self.screen.refresh()
         if not self._late and self._looking is not None:
             self._looking.stop()
             self._looking = None
