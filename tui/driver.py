@@ -94,6 +94,10 @@ class TerminalDriver(LinuxDriver):
                         self.process_message(message)
                 for message in parser.tick():
                     self.process_message(message)
+        except OSError:
+            raise  # the terminal, which Textual ends for
+        except Exception as error:  # noqa: BLE001 - a bug: Textual would tell nobody which
+            self._app.call_later(self._app._handle_exception, error)
         finally:
             selector.close()
 
