@@ -14,7 +14,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from textual import events
-from textual._compositor import CompositorUpdate
 from textual.app import ScreenStackError
 from textual.filter import Monochrome
 from textual.geometry import Size
@@ -24,9 +23,8 @@ from engine import config
 from tui import keymap, last_pane, terminal
 from tui.actions import bindings
 from tui.driver import TerminalDriver
-from tui.ending import EndingApp
-from tui.frames import Frame, Shown
 from tui.keyboard import InOrder, Typed
+from tui.painting import PaintingApp
 from tui.pane import Pane
 from tui.plain import Plain
 from tui.safe_text import safe_line, safe_text
@@ -62,7 +60,7 @@ PANES = (
 )
 
 
-class UnderstudyApp(EndingApp, inherit_bindings=False):
+class UnderstudyApp(PaintingApp, inherit_bindings=False):
     """The studio's screen. `studio_path` is opened, or made, after the first paint.
 
     demo: the studio is a throw-away one, and the line on top says so. loaded: the settings.
@@ -122,7 +120,7 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
         self.holding = False
         self._going = False
         self._interrupted = 0.0
-        self._shown, self._painted_size = Shown(), Size(0, 0)
+        self._painted_size = Size(0, 0)
         self._typed = InOrder(self, self._take, self._takes_keys)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
@@ -205,8 +203,9 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
 
     def copy(self, text: str) -> None:
         """Send `text` to the terminal's clipboard, and say so: no terminal answers whether it took it."""
-        self.copy_to_clipboard(text)
-        self._say("Sent to the terminal's clipboard.")
+        if text:
+            self.copy_to_clipboard(text)
+        self._say("Sent to the terminal's clipboard." if text else "There is no text here to copy.")
 
     def notify(
         self,
@@ -311,7 +310,7 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
         )
 
     def action_redraw(self) -> None:
-        self._shown.forget()
+        self.forget_shown()
         self.screen.refresh()
 
     def action_suspend(self) -> None:
@@ -374,14 +373,9 @@ class UnderstudyApp(EndingApp, inherit_bindings=False):
         # Some terminals tell their size unasked. Where it is another, they have cut or moved what they show.
         if event.size != self._painted_size:
             self._painted_size = event.size
-            self._shown.forget()
+            self.forget_shown()
         if too_small(event.size) and not isinstance(self.screen, Small):
             self.push_screen(Small())
-
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        if isinstance(renderable, CompositorUpdate):
-            renderable = Frame(self._shown, renderable)
-        super()._display(screen, renderable)
 
     def _tell_problems(self) -> None:
         """What in the settings does not count."""

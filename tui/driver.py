@@ -12,13 +12,14 @@ import signal
 import termios
 import time
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
 from tui.keyboard import Parser
+from tui.pacing import Pace
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -35,6 +36,13 @@ LEFT_ON = (
 in brackets, other keys, margins, colours."""
 
 
+QUEUED = 8
+"""Writes that wait for a terminal that does not read. Textual waits itself when there are 30."""
+
+ANSWERS = 2.0
+"""Seconds that a slow line gets to bring its last answer, which would be typed into what comes next."""
+
+
 class TerminalDriver(LinuxDriver):
     """moves: whether the terminal reports the mouse wherever it goes, or only clicks and drags.
     cursor: whether the terminal shows its cursor, which a screen reader follows.
@@ -43,16 +51,23 @@ class TerminalDriver(LinuxDriver):
     leaving = False
     _borrower: Borrower | None = None
 
+    seen: Callable[[], None] = staticmethod(lambda: None)
+    """Called in the app when the terminal has come to the end of a frame."""
+
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         self._away = False
+        self._pace = Pace()
         self.moves: bool = not getattr(app, "slow", False)
         self.cursor: bool = not getattr(app, "boxes", True)
         super().__init__(app, debug=debug, mouse=mouse, size=size)
 
     def start_application_mode(self) -> None:
+        self._pace.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._writer_thread is not None and self._writer_thread.is_alive():
+            self.write(self._pace.ask())
         if self.cursor and self._writer_thread is not None and self._writer_thread.is_alive():
             self.write("\x1b[?25h")
             self.flush()
@@ -70,6 +85,7 @@ class TerminalDriver(LinuxDriver):
         selector = selectors.SelectSelector()
         selector.register(self.fileno, selectors.EVENT_READ)
         parser, decoder = Parser(), getincrementaldecoder("utf-8")("replace")
+        parser.answered = self._answered
         try:
             while not self.exit_event.is_set():
                 if selector.select(0.1) and (text := decoder.decode(os.read(self.fileno, 4096))):
@@ -78,6 +94,10 @@ class TerminalDriver(LinuxDriver):
                         self.process_message(message)
                 for message in parser.tick():
                     self.process_message(message)
+        except OSError:
+            raise  # the terminal, which Textual ends for
+        except Exception as error:  # noqa: BLE001 - a bug: Textual would tell nobody which
+            self._app.call_later(self._app._handle_exception, error)
         finally:
             selector.close()
 
@@ -85,10 +105,14 @@ class TerminalDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         if not self._away:
+            self._pace.wrote(len(data))
             super().write(data)
 
     def disable_input(self) -> None:
         if not self._away:
+            until = time.monotonic() + (ANSWERS / 4 if self.leaving else ANSWERS)
+            while self._pace.waiting and time.monotonic() < until:
+                time.sleep(0.01)
             super().disable_input()
 
     def stop_application_mode(self) -> None:
@@ -96,6 +120,21 @@ class TerminalDriver(LinuxDriver):
             self.leaving = True  # the studio ends, while another program may have the terminal
         else:
             super().stop_application_mode()
+
+    # A slow line
+
+    def room(self) -> float:
+        """Bytes of a frame that may be sent now; 0 while the line is behind, or nobody reads."""
+        writer = self._writer_thread
+        return 0 if writer is not None and writer._queue.qsize() > QUEUED else self._pace.room()
+
+    def sent(self) -> None:
+        """A frame was sent: ask when it is seen."""
+        self.write(self._pace.ask())
+
+    def _answered(self) -> None:
+        self._pace.heard()
+        self._app.call_later(self.seen)
 
     # The mouse
 

@@ -12,9 +12,11 @@ import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import RenderableType
 from textual.app import App
+from textual.driver import Driver
 from textual.worker import WorkerFailed
 
 from engine import crash
@@ -32,23 +34,25 @@ class EndingApp(App[None], inherit_bindings=False):
     studio_path: Path
     _last_words = ""
 
-    def on_mount(self) -> None:
-        if self.is_headless:
-            return
+    def _build_driver(self, *given: Any, **named: Any) -> Driver:
+        driver = super()._build_driver(*given, **named)
+        if isinstance(driver, TerminalDriver):
+            self._watch(driver)  # before it takes the terminal
+        return driver
+
+    def _watch(self, driver: TerminalDriver) -> None:
         loop = asyncio.get_running_loop()
         # Beside the screen: logged, for a traceback on the terminal would hold private text; not the end.
         loop.set_exception_handler(lambda _loop, context: self._crash_log(context.get("exception")))
         threading.excepthook = lambda args: self._crash_log(args.exc_value)
 
-        driver = self._driver
-
         def leave(code: int) -> None:
-            if isinstance(driver, TerminalDriver):
-                driver.leaving = True
+            driver.leaving = True
             with suppress(RuntimeError):  # it has ended already
-                loop.call_soon_threadsafe(partial(self.exit, return_code=code))
+                # As a message: while the first screen is made an end would be a mistake.
+                loop.call_soon_threadsafe(self.call_later, partial(self.exit, return_code=code))
 
-        terminal.watch(leave, driver.restore_modes if isinstance(driver, TerminalDriver) else lambda: None)
+        terminal.watch(leave, driver.restore_modes)
 
     def _handle_exception(self, error: Exception) -> None:
         """A bug. Textual would print a traceback with local variables, which are private messages."""

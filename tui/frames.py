@@ -55,6 +55,7 @@ class Shown:
 
     def __init__(self) -> None:
         self._rows: dict[int, list[Cell | None]] = {}
+        self._left: int | None = None
         self._doubt: dict[int, int] = {}
         """For a row the column from which on a terminal that counts in another way shows something else."""
 
@@ -62,13 +63,30 @@ class Shown:
         """Another has drawn on the terminal, or its size changed: the next frame is sent in full."""
         self._rows.clear()
         self._doubt.clear()
+        self._left = None
 
-    def send(self, update: CompositorUpdate, console: Console) -> str:
-        """What turns the terminal's screen into that of `update`, leaving its pen plain."""
+    @property
+    def whole(self) -> bool:
+        """Whether the last frame was sent to its end."""
+        return self._left is None
+
+    def send(self, update: CompositorUpdate, console: Console, room: float = float("inf")) -> str:
+        """What turns the terminal's screen into that of `update`, leaving its pen plain.
+
+        room: characters after which no other row is begun; the next frame begins with those left.
+        """
         sent: list[str] = []
+        size, counted, row_before = 0, 0, -1
         pen, place = PLAIN, (-1, -1)
         colours = console._color_system or ColorSystem.TRUECOLOR
-        for y, x, strip in _pieces(update):
+        first, self._left = self._left or 0, None
+        for y, x, strip in sorted(_pieces(update), key=lambda piece: piece[0] < first):
+            if y != row_before:
+                size += sum(map(len, sent[counted:]))
+                counted, row_before = len(sent), y
+                if size > room:
+                    self._left = y
+                    break
             new = _cells(strip, colours)
             row = self._rows.setdefault(y, [])
             if len(row) < x + len(new):
@@ -115,13 +133,19 @@ class Shown:
 
 
 class Frame(CompositorUpdate):
-    """In place of `update`: the same screen, less to send."""
+    """In place of `update`: the same screen, less to send; `room` as in Shown.send.
 
-    def __init__(self, shown: Shown, update: CompositorUpdate) -> None:
-        self._shown, self._update = shown, update
+    size: characters sent.
+    """
+
+    def __init__(self, shown: Shown, update: CompositorUpdate, room: float = float("inf")) -> None:
+        self._shown, self._update, self._room = shown, update, room
+        self.size = 0
 
     def render_segments(self, console: Console) -> str:
-        return self._shown.send(self._update, console)
+        sent = self._shown.send(self._update, console, self._room)
+        self.size = len(sent)
+        return sent
 
 
 def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:

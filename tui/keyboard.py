@@ -21,6 +21,8 @@ from textual.keys import Keys
 from textual.message import Message
 from textual.timer import Timer
 
+from tui.pacing import ANSWER
+
 ESC = "\x1b"
 
 PATIENCE = 1.0
@@ -44,6 +46,8 @@ class Parser(XTermParser):
     _pasted: str | None = None
     pixels = False
     """Whether the terminal was asked to report the mouse in pixels."""
+    answered: Callable[[], None] = staticmethod(lambda: None)
+    """Called for each answer of the terminal to our own question."""
 
     def feed(self, data: str) -> Iterable[Message]:
         """As in XTermParser, which takes what follows an escape in a paste for keys."""
@@ -76,6 +80,9 @@ class Parser(XTermParser):
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         if len(sequence) > 1:
             self._sequence, self._dropped = sequence, 0
+            if sequence == ANSWER:
+                self.answered()
+                return [events.Key(Keys.Ignore, sequence)]
             if _ANSWER.fullmatch(sequence):
                 return [events.Key(Keys.Ignore, sequence)]
         elif sequence == ESC and not alt:

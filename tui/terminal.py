@@ -57,7 +57,7 @@ def watch(leave: Callable[[int], None], restore: Callable[[], None]) -> None:
         backstop.start()
         leave(code)
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, lambda received, _frame: end(128 + received))
 
     def look() -> None:

@@ -392,6 +392,9 @@ async def test_copying_says_where_to(studio: Path) -> None:
         assert "Sent to the terminal's clipboard." in shown.splitlines()[-1]
         assert app.clipboard == "are you even awake"
         assert "? keys" in (await press(pilot, "j")).splitlines()[-1]
+        await press(pilot, *"jjjjjjj")
+        assert "There is no text here to copy." in await press(pilot, "y"), "a photo"
+        assert app.clipboard == "are you even awake"
 
 
 async def test_a_conversation_is_left_out_by_word_and_comes_back(studio: Path) -> None:

@@ -79,6 +79,37 @@ def test_the_terminal_shows_the_same_as_with_whole_frames(frames: list[list[Stri
         assert ours.cursor.attrs == theirs.default_char, "the pen is plain between frames"
 
 
+@settings(deadline=None, max_examples=60)
+@given(FRAMES, st.lists(st.integers(0, 60), min_size=1, max_size=4))
+def test_a_frame_cut_short_is_made_whole_by_the_next_ones(
+    frames: list[list[Strip]], rooms: list[int]
+) -> None:
+    ours, theirs = (pyte.Screen(WIDTH, HEIGHT) for _ in range(2))
+    lean, whole = pyte.Stream(ours), pyte.Stream(theirs)
+    shown = Shown()
+    for screen in (ours, theirs):
+        screen.reset_mode(pyte.modes.DECAWM)
+    for lines in frames:
+        layout = LayoutUpdate([[line] for line in lines], Region(0, 0, WIDTH, HEIGHT))
+        for room in rooms:
+            lean.feed(shown.send(layout, console(), room))
+    left = HEIGHT
+    while not shown.whole:
+        assert left, "each frame sends at least a row"
+        left -= 1
+        lean.feed(shown.send(layout, console(), 1))
+    whole.feed(layout.render_segments(console()))
+    assert look(ours) == look(theirs)
+
+
+def test_where_every_frame_is_cut_each_row_has_its_turn() -> None:
+    shown, screen = Shown(), pyte.Screen(WIDTH, HEIGHT)
+    for letter in "abcdefghijklmnopqrstuvwxyz"[:HEIGHT]:
+        layout = LayoutUpdate([[Strip([Segment(letter * WIDTH)])]] * HEIGHT, Region(0, 0, WIDTH, HEIGHT))
+        pyte.Stream(screen).feed(shown.send(layout, console(), 1))
+    assert all(line.strip() for line in screen.display)
+
+
 @given(FRAMES)
 def test_what_is_shown_already_is_not_sent_again(frames: list[list[Strip]]) -> None:
     shown = Shown()

@@ -24,6 +24,7 @@ BUG = f"""
 import asyncio, sys
 from pathlib import Path
 from tui.app import UnderstudyApp
+from tui.keyboard import Parser
 from tui.screens.conversations.pane import ConversationsPane
 
 def bug(self):
@@ -35,6 +36,15 @@ def bug(self):
         raise KeyError(private)
     self.work("bug", work)
 
+def read(self, data):
+    if "i" in data:
+        raise ValueError(secret)
+    return feed(self, data)
+
+secret = {SECRET!r}
+feed = Parser.feed
+if sys.argv[2] == "reader":
+    Parser.feed = read
 ConversationsPane.action_import = bug
 app = UnderstudyApp(Path(sys.argv[1]))
 app.run()
@@ -53,7 +63,7 @@ def left_on(raw: bytes) -> set[bytes]:
     return {mode for mode, how in last.items() if how != (b"h" if mode in (b"7", b"25") else b"l")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     program = [sys.executable, "-m", "tui"]
     with PseudoTerminal(program, columns=80, rows=24, environment=studio(tmp_path / "s.db")) as terminal:
@@ -67,6 +77,21 @@ def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
         os.close(line)
         with pytest.raises(ProcessLookupError):
             os.killpg(terminal.child.pid, 0)  # nobody is left of its session
+    assert not list(tmp_path.glob("crash-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_takes_the_terminal_gives_it_back(tmp_path: Path, number: signal.Signals) -> None:
+    program = [sys.executable, "-m", "tui"]
+    with PseudoTerminal(program, columns=80, rows=24, environment=studio(tmp_path / "s.db")) as terminal:
+        line = os.dup(terminal.child.fileno())
+        while b"\x1b[?1049h" not in terminal.raw:
+            terminal.read()
+        terminal.child.kill(number)
+        assert terminal.wait_for_end() == 128 + number
+        assert left_on(terminal.raw) == set()
+        assert termios.tcgetattr(line)[3] & COOKED == COOKED
+        os.close(line)
     assert not list(tmp_path.glob("crash-*"))
 
 
@@ -122,7 +147,7 @@ def test_a_terminal_that_is_gone_ends_it(tmp_path: Path, hangup_ignored: bool) -
     assert not list(tmp_path.glob("crash-*"))
 
 
-@pytest.mark.parametrize("where", ["handler", "worker"])
+@pytest.mark.parametrize("where", ["handler", "worker", "reader"])
 def test_a_bug_leaves_a_log_without_private_text(tmp_path: Path, where: str) -> None:
     program = [sys.executable, "-c", BUG, str(tmp_path / "s.db"), where]
     with PseudoTerminal(program, columns=80, rows=24, environment=os.environ) as terminal:
@@ -138,7 +163,7 @@ def test_a_bug_leaves_a_log_without_private_text(tmp_path: Path, where: str) -> 
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     written = log.read_text()
     assert SECRET not in written
-    assert ("ValueError" if where == "handler" else "KeyError") in written
+    assert ("KeyError" if where == "worker" else "ValueError") in written
     assert "__main__:" in written
 
 

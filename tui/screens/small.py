@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
@@ -33,9 +32,9 @@ class Small(Sized[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield Static(self._words(self.app.size))
 
-    def on_resize(self, event: events.Resize) -> None:
-        if too_small(event.size):
-            self.query_one(Static).update(self._words(event.size))
+    def on_resize(self) -> None:
+        if too_small(self.app.size):
+            self.query_one(Static).update(self._words(self.app.size))
         else:
             self._leave()
 

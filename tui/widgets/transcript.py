@@ -157,7 +157,7 @@ class Transcript(BarLines, inherit_bindings=False):
         """What is selected, else the message under the bar."""
         if selected := self.screen.get_selected_text():
             self.app.copy(selected)  # type: ignore[attr-defined]
-        elif self.message is not None and self.message.text:
+        elif self.message is not None:
             self.app.copy(self.message.text)  # type: ignore[attr-defined]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
