@@ -66,6 +66,13 @@ class ConversationsPane(Pane):
         found: str = ""
 
     @dataclass
+    class Renewed(Message):
+        """The conversation that is shown may have changed; the message under the bar is the `at`-th now."""
+
+        conversation: ConversationRow
+        at: int
+
+    @dataclass
     class Asked(Message):
         """The people of a conversation are known: ask who shall be the AI sender, or be left out here."""
 
@@ -91,7 +98,8 @@ class ConversationsPane(Pane):
         self.searching = False
         self._open_first = False
         self._edition = -1
-        self._before: tuple[ConversationRow, int] | None = None
+        self._before: tuple[int, int] | None = None
+        self._from_detail = self._from_zoom = False
         self._seen: int | None = None
         self.places: places.Places | None = None
         self._last_read: int | None = None
@@ -158,6 +166,16 @@ class ConversationsPane(Pane):
             at = await reading.position(studio, message)
         self.post_message(self.Show(row, at))
 
+    async def _find_again(self, row: ConversationRow, message: int) -> None:
+        """The same message, wherever it stands now: names, reactions and what was said may be others."""
+        studio = await self.studio_app.studio()
+        from engine.archive import reading
+
+        try:
+            self.post_message(self.Renewed(row, await reading.position(studio, message)))
+        except StudioError:  # it is gone
+            self.post_message(self.Show(row))
+
     async def _go_to_day(self, row: ConversationRow, time: int) -> None:
         studio = await self.studio_app.studio()
         from engine.archive import reading
@@ -201,9 +219,8 @@ class ConversationsPane(Pane):
             self.shown = next((row for row in event.conversations if row.id == before.id), before)
             self.query_one(TitleLine).show(self.shown)
             message = self.query_one(Transcript).message
-            if self.shown.messages != before.messages and message is not None:
-                found = self.query_one(Field).value  # the same message, wherever it stands now
-                self.work("show", self._go_to_message, self.shown.id, message.id, found)
+            if message is not None and message.conversation == self.shown.id:
+                self.work("show", self._find_again, self.shown, message.id)
         self.set_class(not event.conversations, "-empty")
         self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
         self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
@@ -236,10 +253,14 @@ class ConversationsPane(Pane):
         row = self.shown = event.conversation
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
-        times = (row.first, row.last) if row.first is not None and row.last is not None else None
         pages, found = self._pages(row), marks(event.found)
-        self.query_one(Transcript).open(row.messages, pages, event.at, found, times)
+        self.query_one(Transcript).open(row.messages, pages, event.at, found, _times(row))
         self.refresh_bindings()
+
+    def on_conversations_pane_renewed(self, event: Renewed) -> None:
+        row = event.conversation
+        if self.shown is not None and row.id == self.shown.id:
+            self.query_one(Transcript).renew(row.messages, self._pages(row), event.at, _times(row))
 
     def on_conversations_pane_asked(self, event: Asked) -> None:
         if not event.people:
@@ -287,6 +308,9 @@ class ConversationsPane(Pane):
         return super().check_action(action, parameters)
 
     def action_find(self) -> None:
+        if not self.searching:
+            self._from_detail = self.query_one(Transcript).has_focus
+            self._from_zoom = self.has_class("-zoom")
         self.remove_class("-detail", "-zoom")
         self.set_focus(self.query_one(Field))
 
@@ -365,18 +389,26 @@ class ConversationsPane(Pane):
         elif self.narrowed and not self.query_one(Field).has_focus:
             self._narrow({})
         else:
+            self._go_back()
+
+    def _go_back(self) -> None:
+        """Give the focus back to what had it before the search."""
+        if self._from_detail:
+            self._from_detail = False
+            self.set_class(self._from_zoom, "-zoom")
+            self.open_detail()
+        else:
             self.set_focus(self.query_one(ConversationList))
 
     def _imported(self, open_first: bool | None) -> None:
         self._open_first = bool(open_first)
         if open_first:
             self._edition = -1  # read again, for the first of them
-        if self._edition != self.studio_app.edition:
             self.shown = None
 
     def _forgotten(self, gone: bool | None) -> None:
         if gone:
-            self.narrowed, self.shown, self._before = {}, None, None
+            self.narrowed, self.shown, self._before, self._from_detail = {}, None, None, False
             self.places = places.Places()  # a number that is free again may be given to another
             self._end_search()
 
@@ -388,7 +420,8 @@ class ConversationsPane(Pane):
             self._end_search(keep_focus=True)
             return
         if self._before is None and self.shown is not None:
-            self._before = (self.shown, self.query_one(Transcript).cursor)
+            message = self.query_one(Transcript).message
+            self._before = (self.shown.id, message.id if message is not None else 0)
         self._show_hits(True)
         self._seen = None
         self.refresh_bindings()
@@ -405,18 +438,19 @@ class ConversationsPane(Pane):
     def _end_search(self, keep_focus: bool = False) -> None:
         if not self.searching:
             if not keep_focus:
-                self.set_focus(self.query_one(ConversationList))
+                self._go_back()
             return
         self.query_one(Search).stop()
         self._show_hits(False)
         with self.prevent(Input.Changed):
             self.query_one(Field).value = ""
         if not keep_focus:
-            self.set_focus(self.query_one(ConversationList))
+            self._go_back()
         if self._before is not None:
-            row, at = self._before
+            id, message = self._before
             self._before = None
-            self.on_conversations_pane_show(self.Show(row, at))
+            if row := next((row for row in self.everything if row.id == id), None):
+                self.work("show", self._go_back_to, row, message)
         self._list()
         self.refresh_bindings()
 
@@ -541,3 +575,8 @@ class ConversationsPane(Pane):
         if len(rows) < len(self.everything):
             many += f" of {number(len(self.everything))}"
         self.query_one("#many", Static).update(content(many), layout=False)
+
+
+def _times(row: ConversationRow) -> tuple[int, int] | None:
+    """When its first and its last message was."""
+    return (row.first, row.last) if row.first is not None and row.last is not None else None
