@@ -18,7 +18,7 @@ from tui.app import UnderstudyApp
 from tui.safe_text import safe_line
 from tui.screens.conversations import places
 from tui.screens.conversations.lists import ConversationList, HitList
-from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
+from tui.screens.conversations.narrowing import FIELDS, Narrowed, Person, choices, keeps, known, words
 from tui.widgets.bubbles import lay_out
 from tui.widgets.field import Field
 from tui.widgets.prompt import Prompt
@@ -292,7 +292,8 @@ def test_narrowing_by_everything_at_once() -> None:
     def row(source: str, people: tuple[str, ...], year: int, until: int, messages: int, section: str):
         first, last = (int(datetime(y, 6, 1).timestamp() * 1000) for y in (year, until))
         kind = "group" if len(people) > 2 else "direct"
-        return ConversationRow(1, "t", source, kind, section, people, messages, first, last)
+        ids = tuple(map(("Tortoise", "Hare", "Owl", "Fox").index, people))
+        return ConversationRow(1, "t", source, kind, section, people, messages, first, last, person_ids=ids)
 
     all_rows = [
         row("Messenger", ("Hare", "Tortoise"), 2021, 2023, 1_204, "inbox"),
@@ -309,15 +310,18 @@ def test_narrowing_by_everything_at_once() -> None:
         "10 messages or more",
     ]
     assert given["section"] == ["all sections", "inbox", "archived"]
-    narrowed = {"with": "Hare", "time": 2020}
+    hare = Person(1, "Hare")
+    narrowed: Narrowed = {"with": hare, "time": 2020}
     assert [keeps(narrowed, one) for one in all_rows] == [False, False, True]
     assert words(narrowed) == "with Hare · in 2020"
     # What a field offers is counted with every other one as it is.
-    assert choices(FIELDS[0], all_rows, {"with": "Hare", "source": "Messenger"}) == [
+    assert choices(FIELDS[0], all_rows, {"with": hare, "source": "Messenger"}) == [
         (None, "all sources", 2),
         ("Messenger", "Messenger", 1),
         ("iMessage", "iMessage", 1),
     ]
+    assert words(known({"with": Person(1, "H."), "time": 2020}, all_rows)) == "with Hare · in 2020"
+    assert words(known({"with": Person(9, "Mole"), "time": 2020}, all_rows)) == "in 2020"
 
 
 async def test_going_to_a_day(long_studio: Path) -> None:
@@ -380,7 +384,9 @@ async def test_another_pane_can_ask_for_a_message_or_a_person(studio: Path) -> N
         assert app.screen.query_one(Transcript).cursor == 7
         app.go(2)
         await settled(pilot)
-        app.go(1, "Owl")
+        async with await open_studio(studio) as archive:
+            owl = await people.find_person(archive, "Owl")
+        app.go(1, Person(owl.id, owl.name))
         await settled(pilot)
         assert "1 conversation of 2" in text(app) and "Race committee · Messenger" in text(app)
 

@@ -22,7 +22,7 @@ from tui.safe_text import content, safe_line
 from tui.screens.conversations import places
 from tui.screens.conversations.details import Details, details
 from tui.screens.conversations.lists import ConversationList, HitList
-from tui.screens.conversations.narrowing import Narrowed, keeps, words
+from tui.screens.conversations.narrowing import Narrowed, Person, keeps, known, words
 from tui.screens.conversations.search import SYNTAX, Search, marks
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
 from tui.widgets.cells import day, fit, number, plural
@@ -123,15 +123,15 @@ class ConversationsPane(Pane):
 
     def arrive(self) -> None:
         wanted = self.studio_app.wanted(self.DIGIT)
-        if isinstance(wanted, str):
+        if isinstance(wanted, Person):
             self.narrowed, self.shown = {"with": wanted}, None
             self._end_search()
             super().action_back()
         if self._edition != self.studio_app.edition:
             self.work("load", self._load, self.studio_app.edition)
-        elif isinstance(wanted, str):
+        elif isinstance(wanted, Person):
             self._list()
-        if isinstance(wanted, tuple):
+        if isinstance(wanted, tuple) and not isinstance(wanted, Person):
             conversation, message = wanted
             self.work("show", self._go_to_message, conversation, message)
             self.open_detail()
@@ -214,6 +214,7 @@ class ConversationsPane(Pane):
             event.counts,
             event.ai,
         )
+        self.narrowed = known(self.narrowed, event.conversations)
         if self.shown is not None:  # what is known of it may have changed, as what is left out of it
             before = self.shown
             self.shown = next((row for row in event.conversations if row.id == before.id), before)
