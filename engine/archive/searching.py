@@ -15,6 +15,8 @@ from engine.archive.studio import Studio
 
 LIMIT = 200
 AROUND = 40  # characters of a snippet on either side of the first match
+BEGINNING = 2_000
+"""Characters of a text in which a match is looked for before all of it is."""
 RANKED = 16
 """Words by which hits are ranked at most. SQLite counts each of them in all that was said, in one step that
 nothing can stop; and what holds more words than that is hardly there twice."""
@@ -89,7 +91,9 @@ async def _within(studio: Studio, query: Query) -> tuple[int, int] | None:
 
 def snippet(query: Query, text: str) -> tuple[tuple[str, bool], ...]:
     """The words around the first match: (text, whether it is what was asked for)."""
-    found = marks(query.terms, text)
+    found = marks(query.terms, text[:BEGINNING])
+    if len(text) > BEGINNING and (not found or found[0][1] + AROUND >= BEGINNING):
+        found = marks(query.terms, text)
     if not found:
         return ((text[: 2 * AROUND] + ("…" if len(text) > 2 * AROUND else ""), False),)
     start, end = max(0, found[0][0] - AROUND), min(len(text), found[0][1] + AROUND)

@@ -90,7 +90,8 @@ class Search(Horizontal):
         first = await searching.first_hits(studio, text)
         if len(first) == searching.LIMIT:
             self.post_message(self.Found(text, first, ranked=False))
-        self.post_message(self.Found(text, await searching.search(studio, text), problem=problem))
+        best = await searching.search(studio, text) if first else first
+        self.post_message(self.Found(text, best, problem=problem))
 
 
 def marks(found: str) -> Marks | None:
