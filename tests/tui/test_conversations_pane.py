@@ -615,6 +615,18 @@ async def test_the_wheel_takes_the_bar_along(long_studio: Path) -> None:
         assert "3,000 of 3,000" in await press(pilot, "G") and "(2999)" in text(app)
 
 
+async def test_after_the_last_hit_and_before_the_first_it_says_so(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "slash", *"lettuce", "enter", *"nnnnnn")
+        assert "last hit" not in shown and app.screen.query_one(HitList).cursor == 5
+        shown = await press(pilot, "n")
+        assert "This is the last hit." in shown and "There are more" not in shown
+        assert app.screen.has_class("-detail"), "and one stays there"
+        assert "This is the first hit." in await press(pilot, *"NNNNNN")
+
+
 async def test_a_click_puts_the_bar_on_a_message(studio: Path) -> None:
     app = UnderstudyApp(studio)
     async with app.run_test(size=(120, 36)) as pilot:

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow, Counts, MessageRow, PersonRow
 
 
+MOST = 200
+"""Hits of a search that are listed."""
+
+
 class ConversationsPane(Pane):
     """List and transcript; `/` searches every message; `i` imports."""
 
@@ -240,7 +244,7 @@ class ConversationsPane(Pane):
             return  # somebody moves in the first hits already
         listed.list(event.hits, event.text)
         self.refresh_bindings()
-        many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
+        many = plural(len(event.hits), "hit") + (" or more" if len(event.hits) >= MOST else "")
         many = event.problem or (many if event.ranked else f"{many}, ranking them")
         if listed.hits and self.query_one(Field).has_focus:
             many += keyed(" · {field.submit} goes to them", self)
@@ -318,7 +322,15 @@ class ConversationsPane(Pane):
     def action_hit(self, step: int) -> None:
         hits = self.query_one(HitList)
         if hits.current is not None and hits.current.message.id == self._seen:
+            before = hits.cursor
             hits.action_move(step)
+            if hits.cursor == before:
+                more = len(hits.hits) >= MOST and step > 0
+                self.say(
+                    f"This is the {'last' if step > 0 else 'first'} hit.",
+                    "There are more: another word finds fewer." if more else "",
+                )
+                return
         self._show_hit()
         if self.has_class("-narrow"):
             self.open_detail()
