@@ -615,6 +615,16 @@ async def test_the_wheel_takes_the_bar_along(long_studio: Path) -> None:
         assert "3,000 of 3,000" in await press(pilot, "G") and "(2999)" in text(app)
 
 
+async def test_how_to_come_to_the_hits_is_said_while_one_types(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "6 hits · ⏎ goes to them" in await press(pilot, "slash", *"lettuce")
+        shown = await press(pilot, "enter")
+        assert "6 hits" in shown and "goes to them" not in shown
+        assert "goes to them" in await press(pilot, "slash")
+
+
 async def test_after_the_last_hit_and_before_the_first_it_says_so(studio: Path) -> None:
     app = UnderstudyApp(studio)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -122,5 +122,6 @@ def _in_view(snippet: Sequence[tuple[str, bool]], width: int) -> list[tuple[str,
     if cell_len(before) > room:
         while before and (cell_len(before) > room - AFTER or not cell_len(before[0])):
             before = before[1:]
-        pieces[:first] = [("…" + (before.partition(" ")[2] or before), False)]
+        whole = before.partition(" ")[2] if " " in before else before
+        pieces[:first] = [("…" + whole, False)]
     return pieces

@@ -37,8 +37,9 @@ class Field(NamedTuple):
     in_order: bool = False
 
 
-def _people(row: ConversationRow) -> list[Person]:
-    return list(map(Person, row.person_ids, row.people))
+def _people(row: ConversationRow) -> list[Value]:
+    """The names, which are offered, and who bears them: another pane may mean one of them alone."""
+    return [*dict.fromkeys(row.people), *map(Person, row.person_ids, row.people)]
 
 
 def _name(person: Value) -> str:
@@ -111,7 +112,7 @@ def choices(
     leaves with every other field as it is."""
     others = {name: value for name, value in narrowed.items() if name != field.name}
     left = [row for row in rows if keeps(others, row)]
-    counted = Counter(value for row in left for value in field.values(row))
+    counted = Counter(one for row in left for one in field.values(row) if not isinstance(one, Person))
     values = sorted(counted, reverse=True) if field.in_order else [v for v, _ in counted.most_common(MOST)]
     found: list[tuple[Value | None, str, int]] = [(None, field.anything, len(left))]
     return found + [(value, field.words(value), counted[value]) for value in values]

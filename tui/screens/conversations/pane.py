@@ -105,6 +105,7 @@ class ConversationsPane(Pane):
         self._before: tuple[int, int] | None = None
         self._from_detail = self._from_zoom = False
         self._seen: int | None = None
+        self._found: Search.Found | None = None
         self.places: places.Places | None = None
         self._last_read: int | None = None
 
@@ -243,10 +244,18 @@ class ConversationsPane(Pane):
         if event.ranked and listed.cursor and listed.text == event.text:
             return  # somebody moves in the first hits already
         listed.list(event.hits, event.text)
+        self._found = event
+        self._say_found()
         self.refresh_bindings()
+
+    def _say_found(self) -> None:
+        """How much was found, and, while one types, how to come to it."""
+        event = self._found
+        if event is None:
+            return
         many = plural(len(event.hits), "hit") + (" or more" if len(event.hits) >= MOST else "")
         many = event.problem or (many if event.ranked else f"{many}, ranking them")
-        if listed.hits and self.query_one(Field).has_focus:
+        if event.hits and self.focused is self.query_one(Field):
             many += keyed(" · {field.submit} goes to them", self)
         self.query_one("#many", Static).update(content(safe_line(many)), layout=False)
 
@@ -318,6 +327,7 @@ class ConversationsPane(Pane):
             self._from_zoom = self.has_class("-zoom")
         self.remove_class("-detail", "-zoom")
         self.set_focus(self.query_one(Field))
+        self._say_found()
 
     def action_hit(self, step: int) -> None:
         hits = self.query_one(HitList)
@@ -445,6 +455,7 @@ class ConversationsPane(Pane):
         if self.searching:
             if listed.hits or listed.text != event.value.strip():
                 self.set_focus(listed)
+                self._say_found()
         else:
             self.set_focus(self.query_one(ConversationList))
 
@@ -454,6 +465,7 @@ class ConversationsPane(Pane):
                 self._go_back()
             return
         self.query_one(Search).stop()
+        self._found = None
         self._show_hits(False)
         with self.prevent(Input.Changed):
             self.query_one(Field).value = ""
