@@ -16,6 +16,8 @@ _UNSPACED = (
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
 _SYMBOLS = "©®™\u2190-\u2bff\U0001f000-\U0001fbff"
+ALONE = _UNSPACED + _SYMBOLS
+"""The signs that are words of their own, as the inside of a set in a pattern."""
 
 
 def indexed_text(text: str) -> str:
@@ -36,7 +38,11 @@ def indexed_texts(texts: list[str]) -> list[str]:
 def _alone() -> re.Pattern[str]:
     # Made when the first text needs it: that takes longer than all the rest of the module.
     # The first part passes over what most texts are made of: the sets cost ten times as much a letter.
-    return re.compile(f"[^\\x00-\\xa8](?<=[{_UNSPACED}{_SYMBOLS}])")
+    return re.compile(f"[^\\x00-\\xa8](?<=[{ALONE}])")
+
+
+def is_alone(sign: str) -> bool:
+    return sign > "\xa8" and _alone().match(sign) is not None
 
 
 def _apart(found: re.Match[str]) -> str:

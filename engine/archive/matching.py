@@ -1,5 +1,7 @@
 """A query as FROM and WHERE of a statement."""
 
+# ruff: noqa: S608 - statements are put together from this module's own words; every value is a parameter
+
 from __future__ import annotations
 
 import re
@@ -8,6 +10,7 @@ from typing import Any
 from engine.archive.query import Query, folded_name
 
 SPEECH = "m.kind = 'speech'"
+TITLED = "folded_name(title) LIKE ? ESCAPE '\\'"
 
 
 def matching(query: Query) -> tuple[str, str, list[Any]]:
@@ -22,15 +25,11 @@ def matching(query: Query) -> tuple[str, str, list[Any]]:
             conditions.append("m.text LIKE ? ESCAPE '\\'")
             values.append(like_pattern(term.text))
     if query.sender:
-        conditions.append(
-            "m.sender IN (SELECT w.id FROM senders w JOIN people q ON q.id = w.person"
-            " WHERE folded_name(w.name) LIKE ? ESCAPE '\\' OR folded_name(q.name) LIKE ? ESCAPE '\\')"
-        )
-        values += [like_pattern(folded_name(query.sender))] * 2
+        called, names = _called(query.sender)
+        conditions.append(f"m.sender IN ({called})")
+        values += names
     if query.title:
-        conditions.append(
-            "m.conversation IN (SELECT id FROM conversations WHERE folded_name(title) LIKE ? ESCAPE '\\')"
-        )
+        conditions.append(f"m.conversation IN (SELECT id FROM conversations WHERE {TITLED})")
         values.append(like_pattern(folded_name(query.title)))
     for sign, time in ((">=", query.since), ("<", query.until)):
         if time is not None:
@@ -43,6 +42,31 @@ def matching(query: Query) -> tuple[str, str, list[Any]]:
     joined = " CROSS JOIN messages m ON m.id = speech_index.rowid" if conditions else ""
     found = " AND ".join(["speech_index MATCH ?", *conditions])
     return "speech_index.rowid", f"speech_index{joined} WHERE {found}", [" ".join(indexed), *values]
+
+
+def conversations_of(query: Query) -> tuple[str, list[Any]]:
+    """Where `conversations c` can hold what a query finds: a condition, and its parameters."""
+    conditions, values = ["c.messages"], list[Any]()
+    if query.sender:
+        called, values = _called(query.sender)
+        conditions.append(f"c.id IN (SELECT x.conversation FROM participants x WHERE x.sender IN ({called}))")
+    if query.title:
+        conditions.append(TITLED)
+        values.append(like_pattern(folded_name(query.title)))
+    for condition, time in (("c.last >= ?", query.since), ("c.first < ?", query.until)):
+        if time is not None:
+            conditions.append(condition)
+            values.append(time)
+    return " AND ".join(conditions), values
+
+
+def _called(name: str) -> tuple[str, list[Any]]:
+    """The ids of the senders of a name, or of a person who has it; `me` is whose the exports are."""
+    people = "SELECT w.id FROM senders w JOIN people q ON q.id = w.person WHERE"
+    if name.casefold() == "me":
+        return f"{people} q.is_owner", []
+    called = f"{people} folded_name(w.name) LIKE ? ESCAPE '\\' OR folded_name(q.name) LIKE ? ESCAPE '\\'"
+    return called, [like_pattern(folded_name(name))] * 2
 
 
 def like_pattern(text: str) -> str:

@@ -6,15 +6,15 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from engine.archive.dates import span
-from engine.indexed_text import indexed_text
+from engine.indexed_text import ALONE, indexed_text, is_alone
 
 _PART = re.compile(r'(?:(from|in|before|after):)?(?:"([^"]*)(?:"|$)|(\S+))', re.IGNORECASE)
 _UNFINISHED = re.compile(r"(from|in|before|after):", re.IGNORECASE)
-_WORD = re.compile(r"\w+")
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ def parse(text: str, now: datetime) -> Query:
         else:
             begins = word.endswith("*") or part is parts[-1]
             terms.append(Term(word.rstrip("*") or word, whole=not begins))
-    return Query(tuple(terms), sender, title, since, until, tuple(problems))
+    return Query(tuple(dict.fromkeys(terms)), sender, title, since, until, tuple(problems))
 
 
 def marks(terms: Sequence[Term], text: str) -> list[tuple[int, int]]:
@@ -91,7 +91,8 @@ def marks(terms: Sequence[Term], text: str) -> list[tuple[int, int]]:
     """
     folded, places = _folded(text)
     found: list[tuple[int, int]] = []
-    for pattern in map(_pattern, terms):
+    for term in terms:
+        pattern = _pattern(term, folded.isascii())
         if pattern is not None:
             found += [match.span() for match in pattern.finditer(folded)]
     merged: list[tuple[int, int]] = []
@@ -100,36 +101,59 @@ def marks(terms: Sequence[Term], text: str) -> list[tuple[int, int]]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    return [(places[start], places[end]) for start, end in merged]
+    return [(places[start], _after_marks(text, places[end])) for start, end in merged if start < end]
 
 
-def _pattern(term: Term) -> re.Pattern[str] | None:
+def _after_marks(text: str, at: int) -> int:
+    """Behind what stands on the letter before `at`."""
+    while at < len(text) and not text[at].isascii() and unicodedata.category(text[at])[0] == "M":
+        at += 1
+    return at
+
+
+@lru_cache(maxsize=256)
+def _pattern(term: Term, in_ascii: bool) -> re.Pattern[str] | None:
+    """What a term looks like in a folded text. in_ascii: no letter is a word of its own there."""
     folded = _folded(term.text)[0].strip()
     if not folded:
         return None
     if not term.indexed:
         return re.compile(re.escape(folded))
-    if indexed_text(folded) != folded:  # letters of their own: no word boundaries around them
-        return re.compile(re.escape(folded))
-    words = [re.escape(word) for word in _WORD.findall(folded)]
-    return re.compile(r"\b" + r"\W+".join(words) + (r"\b" if term.whole else r"\w*"))
+    # As the index cuts it: letters of their own, and words between which stands what is neither.
+    alone = "" if in_ascii else ALONE
+    letter = f"[^\\W_{alone}]"
+    words = re.findall(f"{letter}+|[{alone}]" if alone else f"{letter}+", folded)
+    if not words:  # letters of their own, in a text without any
+        return None
+    parts = [
+        f"(?<!{letter}){re.escape(word)}(?!{letter})" if re.match(letter, word) else re.escape(word)
+        for word in words
+    ]
+    if not term.whole and parts[-1].endswith(f"(?!{letter})"):
+        parts[-1] = parts[-1].removesuffix(f"(?!{letter})") + f"{letter}*"
+    return re.compile(f"(?:(?!{letter}|[{alone}])[\\s\\S])*?".join(parts) if alone else r"[\W_]+".join(parts))
 
 
 def folded_name(text: str) -> str:
     """A name as it is compared: without case and accents."""
-    return _folded(text)[0]
+    apart = unicodedata.normalize("NFD", text).lower()
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """The text without case and accents, and for each of its letters, and its end, the place in `text`."""
+    """The text without case and accents, and for each of its letters, and its end, the place in `text`.
+
+    A sign on a letter that the index does not know as an accent parts words, and so is a space.
+    """
     if text.isascii():
         return text.lower(), list(range(len(text) + 1))
     letters: list[str] = []
     places: list[int] = []
     for place, letter in enumerate(text):
-        for part in unicodedata.normalize("NFD", letter).lower():
-            if not unicodedata.combining(part):
-                letters.append(part)
-                places.append(place)
+        for part in (letter,) if is_alone(letter) else unicodedata.normalize("NFD", letter).lower():
+            if "\u0300" <= part <= "\u0331":
+                continue
+            letters.append(" " if unicodedata.category(part)[0] == "M" else part)
+            places.append(place)
     places.append(len(text))
     return "".join(letters), places

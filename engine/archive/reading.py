@@ -27,8 +27,8 @@ ORDERS: dict[Order, str] = {
 QUOTED = 200  # letters of what a message answers
 CONVERSATION = """
 SELECT c.id, c.title, source.name, c.is_group, c.section, c.messages, c.first, c.last, (
-    SELECT json_group_array(name) FROM (
-        SELECT p.name, min(x.place) AS place FROM participants x
+    SELECT json_group_array(json_array(id, name)) FROM (
+        SELECT p.id, p.name, min(x.place) AS place FROM participants x
         JOIN senders s ON s.id = x.sender JOIN people p ON p.id = s.person
         WHERE x.conversation = c.id GROUP BY p.id ORDER BY place)),
     c.left_out, (
@@ -253,7 +253,6 @@ def _integer(value: int) -> int:
 
 _edits = msgspec.json.Decoder(tuple[Edit, ...])
 _people = msgspec.json.Decoder(tuple[tuple[int, str], ...])
-_names = msgspec.json.Decoder(tuple[str, ...])
 _reactions = msgspec.json.Decoder(tuple[Reaction, ...])
 _attachments = msgspec.json.Decoder(tuple[Attachment, ...])
 _kinds = {kind.value: kind for kind in Kind}
@@ -272,18 +271,20 @@ def _conversation(
     left_out: int,
     without: str,
 ) -> ConversationRow:
+    everybody = _people.decode(people)
     return ConversationRow(
         id,
         title,
         source,
         "group" if is_group else "direct",
         section,
-        _names.decode(people),
+        tuple(name for _, name in everybody),
         messages,
         first,
         last,
         bool(left_out),
         _people.decode(without) if without != "[]" else (),
+        tuple(id for id, _ in everybody),
     )
 
 

@@ -36,7 +36,8 @@ class ImportRow(msgspec.Struct, frozen=True):
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
-    """people: everybody in it, the owner too. first, last: None where it has no messages.
+    """people: everybody in it, the owner too. person_ids: the PersonRow.id of each of them. first, last:
+    None where it has no messages.
 
     left_out: nothing of it goes into a dataset. without: the people, (PersonRow.id, name), of whom
     nothing does.
@@ -53,6 +54,7 @@ class ConversationRow(msgspec.Struct, frozen=True):
     last: int | None = None
     left_out: bool = False
     without: tuple[tuple[int, str], ...] = ()
+    person_ids: tuple[int, ...] = ()
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):

@@ -1,22 +1,26 @@
 """Pane 1: list, transcript, search, filter, the AI sender, and the empty studio."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 import studio_builder
 from screen_reader import press, rows, settled, text
+from textual import events
 
 from engine import config
-from engine.archive import open_studio, people, reading
-from engine.archive.rows import ConversationRow
+from engine.archive import ingest, open_studio, people, query, reading
+from engine.archive.rows import ConversationRow, MessageRow
 from engine.conversation import Attachment, AttachmentKind, Conversation, Edit, Kind, Message, Sender
+from engine.importers.report import ImportReport
 from tui.app import UnderstudyApp
 from tui.safe_text import safe_line
 from tui.screens.conversations import places
 from tui.screens.conversations.lists import ConversationList, HitList
-from tui.screens.conversations.narrowing import FIELDS, choices, keeps, words
+from tui.screens.conversations.narrowing import FIELDS, Narrowed, Person, choices, keeps, known, words
 from tui.widgets.field import Field
+from tui.widgets.message_lines import lay_out
 from tui.widgets.prompt import Prompt
 from tui.widgets.transcript import NEAR, WINDOW, Transcript
 
@@ -290,7 +294,8 @@ def test_narrowing_by_everything_at_once() -> None:
     def row(source: str, people: tuple[str, ...], year: int, until: int, messages: int, section: str):
         first, last = (int(datetime(y, 6, 1).timestamp() * 1000) for y in (year, until))
         kind = "group" if len(people) > 2 else "direct"
-        return ConversationRow(1, "t", source, kind, section, people, messages, first, last)
+        ids = tuple(map(("Tortoise", "Hare", "Owl", "Fox").index, people))
+        return ConversationRow(1, "t", source, kind, section, people, messages, first, last, person_ids=ids)
 
     all_rows = [
         row("Messenger", ("Hare", "Tortoise"), 2021, 2023, 1_204, "inbox"),
@@ -307,15 +312,18 @@ def test_narrowing_by_everything_at_once() -> None:
         "10 messages or more",
     ]
     assert given["section"] == ["all sections", "inbox", "archived"]
-    narrowed = {"with": "Hare", "time": 2020}
+    hare = Person(1, "Hare")
+    narrowed: Narrowed = {"with": hare, "time": 2020}
     assert [keeps(narrowed, one) for one in all_rows] == [False, False, True]
     assert words(narrowed) == "with Hare · in 2020"
     # What a field offers is counted with every other one as it is.
-    assert choices(FIELDS[0], all_rows, {"with": "Hare", "source": "Messenger"}) == [
+    assert choices(FIELDS[0], all_rows, {"with": hare, "source": "Messenger"}) == [
         (None, "all sources", 2),
         ("Messenger", "Messenger", 1),
         ("iMessage", "iMessage", 1),
     ]
+    assert words(known({"with": Person(1, "H."), "time": 2020}, all_rows)) == "with Hare · in 2020"
+    assert words(known({"with": Person(9, "Mole"), "time": 2020}, all_rows)) == "in 2020"
 
 
 async def test_going_to_a_day(long_studio: Path) -> None:
@@ -378,7 +386,9 @@ async def test_another_pane_can_ask_for_a_message_or_a_person(studio: Path) -> N
         assert app.screen.query_one(Transcript).cursor == 7
         app.go(2)
         await settled(pilot)
-        app.go(1, "Owl")
+        async with await open_studio(studio) as archive:
+            owl = await people.find_person(archive, "Owl")
+        app.go(1, Person(owl.id, owl.name))
         await settled(pilot)
         assert "1 conversation of 2" in text(app) and "Race committee · Messenger" in text(app)
 
@@ -543,3 +553,168 @@ async def test_y_copies_what_was_selected_without_what_nobody_wrote(studio: Path
         await pilot.mouse_up(Transcript, offset=(start + 8, first + 1 - place.y))
         assert "Sent to the terminal's clipboard." in await press(pilot, "y")
         assert app.clipboard == "steady, that's my motto.\nA balanced approac"
+
+
+async def with_long_message(folder: Path, text: str) -> Path:
+    people = (Sender("hare", "Hare"), Sender("tortoise", "Tortoise", is_owner=True))
+    said = ["before", text, "after"]
+    messages = [Message(str(at), "hare", studio_builder.START + at, one) for at, one in enumerate(said)]
+    return await studio_builder.build(folder / "studio.db", Conversation("c", "Long", people, messages))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("words", [600, 9_000], ids=["longer than the view", "longer than is shown"])
+async def test_a_hit_far_into_a_message_is_in_view(tmp_path: Path, size: tuple[int, int], words: int) -> None:
+    said = "tide " * words + "needle" + " tide" * 600
+    app = UnderstudyApp(await with_long_message(tmp_path, said))
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"needle", "enter", "enter")
+        region = app.screen.query_one(Transcript).region
+        lines = [row[region.x : region.right] for row in rows(app)[region.y : region.bottom]]
+        assert any("needle" in line for line in lines)
+
+
+async def test_a_phrase_is_marked_on_both_lines_it_stands_on(tmp_path: Path) -> None:
+    said = "漢字の前に" + "とても" * 20 + "長い言葉" * 9 + " slow and steady" * 40
+    for width in (20, 31, 40, 90):
+        row = MessageRow(1, 1, "Hare", 1, studio_builder.START, said, Kind.SPEECH)
+        asked = partial(query.marks, query.parse('"slow and steady"', datetime.now()).terms)
+        lines, _ = lay_out([row], width, asked)
+        marked = "".join(line.text[start:end] for line in lines for start, end in line.found)
+        assert marked.replace(" ", "") == "slowandsteady" * 40
+
+
+async def test_pages_lead_through_a_long_message_and_g_to_its_ends(tmp_path: Path) -> None:
+    said = " ".join(f"word{at}" for at in range(600))
+    app = UnderstudyApp(await with_long_message(tmp_path, said))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "enter", "g", "j")
+        seen = {word for word in said.split() if word in shown.split()}
+        for _ in range(9):
+            seen |= {*(await press(pilot, "pagedown")).split()}
+        assert seen >= {*said.split()}, "no line was passed over"
+        assert "after" in text(app)
+        for _ in range(9):
+            await press(pilot, "pageup")
+        assert "before" in text(app)
+
+
+async def test_the_wheel_takes_the_bar_along(long_studio: Path) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter")
+        transcript = app.screen.query_one(Transcript)
+        place = transcript._times
+        assert place is not None
+        for _ in range(300):
+            event = events.MouseScrollUp(transcript, 60, 9, 0, -1, 0, False, False, False)
+            transcript.post_message(event)
+            await pilot.pause()
+        await settled(pilot)
+        assert transcript.cursor < 2_800
+        assert transcript._seen(transcript.cursor, transcript.scroll_offset.y, transcript.size.height)
+        assert f"{transcript.cursor + 1:,} of 3,000" in text(app)
+        assert "3,000 of 3,000" in await press(pilot, "G") and "(2999)" in text(app)
+
+
+async def test_how_to_come_to_the_hits_is_said_while_one_types(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "6 hits · ⏎ goes to them" in await press(pilot, "slash", *"lettuce")
+        shown = await press(pilot, "enter")
+        assert "6 hits" in shown and "goes to them" not in shown
+        assert "goes to them" in await press(pilot, "slash")
+
+
+async def test_after_the_last_hit_and_before_the_first_it_says_so(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "slash", *"lettuce", "enter", *"nnnnnn")
+        assert "last hit" not in shown and app.screen.query_one(HitList).cursor == 5
+        shown = await press(pilot, "n")
+        assert "This is the last hit." in shown and "There are more" not in shown
+        assert app.screen.has_class("-detail"), "and one stays there"
+        assert "This is the first hit." in await press(pilot, *"NNNNNN")
+
+
+async def test_a_click_puts_the_bar_on_a_message(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g")
+        line = next(at for at, row in enumerate(rows(app)) if "A balanced approach" in row)
+        await pilot.click(Transcript, offset=(9, line - app.screen.query_one(Transcript).region.y))
+        await settled(pilot)
+        assert "5 of 60" in text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_esc_leads_from_a_search_back_to_what_was_read(
+    long_studio: Path, size: tuple[int, int]
+) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", *"kkkk")
+        transcript = app.screen.query_one(Transcript)
+        at, where = transcript.cursor, "2,996 of 3,000"
+        assert where in await press(pilot, "slash", "escape") and transcript.has_focus
+        await press(pilot, "slash", *"lettuce", "enter", *"nn")
+        assert transcript.message is not None and "lettuce" in transcript.message.text
+        shown = await press(pilot, *["escape"] * (2 if size == SIZES[0] else 1))
+        assert where in shown and transcript.has_focus and transcript.cursor == at
+        assert "back" in shown
+
+
+async def test_what_changes_elsewhere_is_seen_in_what_is_read(long_studio: Path) -> None:
+    """Another name after a join, and messages that came before the place: the place stays."""
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", *"kkkkkk")
+        transcript = app.screen.query_one(Transcript)
+        place, message, top = transcript.cursor, transcript.message, transcript._place()
+        assert message is not None and top is not None and "Hare" in text(app)
+        studio = await app.studio()
+        owl, hare = [await people.find_person(studio, name) for name in ("Owl", "Hare")]
+        await people.join(studio, owl.id, hare.id)
+        app.touched()
+        app.screen.arrive()  # type: ignore[attr-defined]
+        await settled(pilot)
+        names = [row.split()[2] for row in rows(app)[4:34] if len(row) > 47 and "│ │ Owl" in row]
+        assert names, "the name that both have now"
+        assert transcript._place() == top and transcript.cursor == place
+        earlier = Message("m-1", "hare", studio_builder.START - 1000, "the very first")
+        who = (Sender("hare", "Hare"), Sender("tortoise", "Tortoise", is_owner=True))
+        more = Conversation("hare", "Hare", who, [earlier])
+        await ingest.ingest(
+            studio,
+            source="Messenger",
+            importer="messenger",
+            path="/export",
+            conversations=iter([more]),
+            report=ImportReport(),
+        )
+        app.touched()
+        app.screen.arrive()  # type: ignore[attr-defined]
+        await settled(pilot)
+        assert transcript.message is not None and transcript.message.id == message.id
+        assert transcript._place() == (top[0] + 1, top[1])
+        assert f"{place + 2:,} of 3,001" in text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_hit_is_in_view_among_letters_of_two_cells(tmp_path: Path, size: tuple[int, int]) -> None:
+    said = "とても長い前置き" * 30 + "目標語" + "だ" * 60
+    app = UnderstudyApp(await with_long_message(tmp_path, said))
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "slash", *"目標語")
+        hits = app.screen.query_one(HitList)
+        line = hits.rows_of(0, hits.size.width)[1]
+        assert "置き目標語だ" in line.plain and line.cell_length <= hits.size.width

@@ -238,7 +238,7 @@ def test_a_terminal_that_is_gone_ends_the_editor_too(studio: Studio) -> None:
     terminal = studio.opened()
     terminal.press("e")
     terminal.wait_for(GIVEN)
-    os.close(terminal.child.fileno())
+    terminal.child.ptyproc.fileobj.close()
     deadline = time.monotonic() + 60
     while studio.left() or alive(terminal.child.pid):
         assert time.monotonic() < deadline, studio.left()

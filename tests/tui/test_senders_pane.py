@@ -364,6 +364,22 @@ async def test_enter_shows_the_conversations_with_a_person(studio: Path) -> None
         assert "with Owl" in shown and "1 conversation of 3" in shown
 
 
+async def test_two_people_of_one_name_are_two(tmp_path: Path) -> None:
+    def talk(number: int, messages: int) -> Conversation:
+        who = (Sender(f"u{number}", "Facebook user"), Sender("t", "Tortoise", is_owner=True))
+        said = [
+            Message(f"{number}-{at}", f"u{number}", studio_builder.START + at, "hello")
+            for at in range(messages)
+        ]
+        return Conversation(f"c{number}", f"Talk {number}", who, said)
+
+    app = UnderstudyApp(await studio_builder.build(tmp_path / "studio.db", talk(1, 3), talk(2, 5)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        shown = await press(pilot, "2", "enter")
+        assert "1 conversation of 2" in shown and "Talk 2" in shown and "Talk 1" not in shown
+
+
 async def test_nobody_yet(tmp_path: Path) -> None:
     app = UnderstudyApp(tmp_path / "studio.db")
     async with app.run_test(size=(80, 24)) as pilot:

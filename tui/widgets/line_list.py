@@ -72,6 +72,7 @@ class LineList(BarLines, inherit_bindings=False):
         """Put the bar on row `index`, scrolling half a page where it is out of view."""
         index = max(0, min(index, self.rows - 1))
         if not self.rows or index == self.cursor:
+            self._reveal()
             return
         before, self.cursor = self.cursor, index
         self._refresh_row(before)

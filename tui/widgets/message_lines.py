@@ -5,13 +5,14 @@ The gutter says who speaks: `▌` in the accent the AI sender, `│` everybody e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui.safe_text import safe_line, safe_text
+from tui.safe_text import LONGEST, safe_line, safe_text
 from tui.widgets.cells import clock, day, fit, local, spread, wrap
 
 if TYPE_CHECKING:
@@ -27,29 +28,29 @@ PAUSE = 15 * 60 * 1000
 """Milliseconds within a run after which a time is shown again."""
 
 Marks = Callable[[str], Sequence[tuple[int, int]]]
-"""Where a line holds what was searched for: (start, end) of each."""
+"""Where a text holds what was searched for: (start, end) of each."""
 
 SYSTEM = ("event", "call", "unsent")
 
 
 class Line(NamedTuple):
     """One line of the screen. message: index among the rows laid out. text: safe. end: what stands
-    at its right. what: "day", "gap", "name", "text" or "note" (a marker in the sender's gutter)."""
+    at its right. what: "day", "gap", "name", "text" or "note" (a marker in the sender's gutter).
+    found: where the text holds what was searched for, (start, end) of each."""
 
     message: int
     what: str
     text: str
     end: str = ""
+    found: Sequence[tuple[int, int]] = ()
 
     @property
     def lead(self) -> bool:
         """Whether it only introduces its message, and the bar leaves it alone."""
         return self.what in ("day", "gap")
 
-    def draw(
-        self, row: MessageRow, ai: bool, width: int, marks: Marks | None, plain: bool = False
-    ) -> Content:
-        """The line in `width` cells. marks: what to mark in the text. plain: the role in words."""
+    def draw(self, row: MessageRow, ai: bool, width: int, plain: bool = False) -> Content:
+        """The line in `width` cells. plain: the role in words."""
         if self.what == "gap":
             return Content("")
         if self.what == "day":
@@ -63,11 +64,15 @@ class Line(NamedTuple):
         elif self.what == "note":
             text = Content.assemble((self.text, "$muted"))
         else:
-            text = _marked(self.text, marks)
+            text = Content(self.text)
+            for start, end in self.found:
+                text = text.stylize("$hit bold underline", start, end)
         return spread(Content.assemble(gutter, text), Content.assemble((self.end, "$muted"), " "), width)
 
 
-def lay_out(rows: Sequence[MessageRow], width: int) -> tuple[list[Line], list[int]]:
+def lay_out(
+    rows: Sequence[MessageRow], width: int, marks: Marks | None = None
+) -> tuple[list[Line], list[int]]:
     """The lines of `rows` at `width` cells, and for each row the index of its first line."""
     lines: list[Line] = []
     starts: list[int] = []
@@ -89,7 +94,7 @@ def lay_out(rows: Sequence[MessageRow], width: int) -> tuple[list[Line], list[in
         time = clock(row.time) if late or system else ""
         if new_run or time:
             shown = row.time
-        lines += _body(index, row, room, time)
+        lines += _body(index, row, room, time, marks)
         before = row
     return lines, starts
 
@@ -98,7 +103,7 @@ def _speaker(row: MessageRow) -> int:
     return -1 if row.kind in SYSTEM else row.person
 
 
-def _body(index: int, row: MessageRow, room: int, time: str) -> list[Line]:
+def _body(index: int, row: MessageRow, room: int, time: str, marks: Marks | None) -> list[Line]:
     """Text, attachment markers and reactions of one message. There is always one line."""
     lines: list[Line] = []
     notes = [attachment(kind=item.kind, name=item.name) for item in row.attachments]
@@ -107,7 +112,10 @@ def _body(index: int, row: MessageRow, room: int, time: str) -> list[Line]:
         if row.kind == "unsent" or not row.text:
             notes[0] = f"{safe_line(row.sender)} · {notes[0]}"
     elif row.text:
-        lines += [Line(index, "text", text) for text in wrap(safe_text(row.text), room)]
+        text = _around_the_hit(row.text, marks)
+        parts = wrap(text, room)
+        found = _in_lines(parts, text, marks(text)) if marks is not None else repeat(())
+        lines += [Line(index, "text", part, "", hits) for part, hits in zip(parts, found, strict=False)]
     elif not notes:
         notes.append(SAID.get(row.kind, row.kind))
     lines += [Line(index, "note", text) for note in notes for text in wrap(note, room)]
@@ -144,8 +152,23 @@ def attachment(kind: str, name: str) -> str:
     return f"[{kind}] {safe_line(name)}".rstrip()
 
 
-def _marked(text: str, marks: Marks | None) -> Content:
-    marked = Content(text)
-    for start, end in marks(text) if marks is not None else ():
-        marked = marked.stylize("$hit bold underline", start, end)
-    return marked
+def _around_the_hit(text: str, marks: Marks | None) -> str:
+    """The text made safe; of one that is longer than is shown the part that holds the first hit."""
+    found = marks(text) if marks is not None and len(text) > LONGEST else ()
+    before = found[0][0] - LONGEST // 2 if found and found[0][1] > LONGEST else 0
+    return f"({before:,} characters before) … {safe_text(text[before:])}" if before else safe_text(text)
+
+
+def _in_lines(
+    lines: Sequence[str], text: str, found: Sequence[tuple[int, int]]
+) -> Iterator[list[tuple[int, int]]]:
+    """What was found in the whole text, for each of the lines that it was wrapped into."""
+    at = 0
+    for line in lines:
+        start = text.find(line, at)
+        at = start + len(line)
+        yield [
+            (max(first, start) - start, min(after, at) - start)
+            for first, after in found
+            if first < at and after > start
+        ]

@@ -95,6 +95,15 @@ class Transcript(BarLines, inherit_bindings=False):
         self._jump = True
         self._read(self.cursor)
 
+    def renew(self, total: int, load: Load, at: int, times: tuple[int, int] | None) -> None:
+        """Read the window again after a change; the message under the bar is the `at`-th now, and stays
+        where it is on the screen."""
+        self._opened += 1
+        self._load, self.total, self._times = load, total, times
+        self._first += at - self.cursor
+        self.cursor = at
+        self._read(at)
+
     def clear(self) -> None:
         """Show nothing."""
         self._opened += 1
@@ -117,16 +126,48 @@ class Transcript(BarLines, inherit_bindings=False):
         index = max(0, min(index, self.total - 1))
         if not self.total or index == self.cursor:
             return
-        before, self.cursor = self.cursor, index
         if not self._first <= index < self._first + len(self.rows):
-            self._jump = True
+            self.cursor, self._jump = index, True
             self._read(index)
             return
+        self._put_bar(index)
+        self._reveal()
+
+    def _put_bar(self, index: int) -> None:
+        """Put the bar on a message that is loaded, and let the mark and the place follow it."""
+        before, self.cursor = self.cursor, index
         self._refresh_message(before)
         self._refresh_message(index)
-        self._reveal()
         self._move_mark()
         self.place = (index, self.total)
+
+    # The mouse
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._turn(event, self._scroll_down_for_pointer)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._turn(event, self._scroll_up_for_pointer)
+
+    def _turn(self, event: events.MouseEvent, scroll: Callable[..., bool]) -> None:
+        """Scroll, and take a bar along that would be left behind: it says where one is."""
+        event.prevent_default()
+        if not scroll(animate=False):
+            return
+        event.stop()
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        if self.message is None or self._seen(self.cursor, top, height):
+            return
+        first, last = (line.message for line in (self._lines[top], self._lines[top : top + height][-1]))
+        down = self._span(self.cursor)[1] <= top
+        nearest, next_ = (first, first + 1) if down else (last, last - 1)
+        whole = first <= next_ <= last and not self._holds(self._first + nearest, top, height)
+        self._put_bar(self._first + (next_ if whole else nearest))
+
+    def on_click(self, event: events.Click) -> None:
+        line = event.y + self.scroll_offset.y
+        if line < len(self._lines) and not self.screen.get_selected_text():
+            self._put_bar(self._first + self._lines[line].message)
 
     def action_move(self, step: int) -> None:
         """To the next message, but through one that is longer than the view first."""
@@ -140,18 +181,30 @@ class Transcript(BarLines, inherit_bindings=False):
 
     def action_page(self, direction: int) -> None:
         """Scroll a page, and take the bar along."""
-        if not self._lines:
+        if self.message is None:
             return
-        height = max(1, self.size.height - 1)
-        line = self._starts[self.cursor - self._first] if self.message else self.scroll_offset.y
+        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+        start, end = self._span(self.cursor)
+        if (direction > 0 and end > top + self.size.height) or (direction < 0 and start < top):
+            self.scroll_to(y=top + direction * height, animate=False, force=True)  # more of the same
+            return
+        line = max(start, top)
         target = max(0, min(line + direction * height, len(self._lines) - 1))
         self.move_to(self._first + self._lines[target].message)
 
     def action_top(self) -> None:
-        self.move_to(0)
+        self._to_edge(0)
 
     def action_end(self) -> None:
-        self.move_to(self.total - 1)
+        self._to_edge(self.total - 1)
+
+    def _to_edge(self, index: int) -> None:
+        if index != self.cursor:
+            self.move_to(index)
+        elif self.message is not None:  # of a long one to its own first or last line
+            start, end = self._span(index)
+            y = end - self.size.height if index else start
+            self.scroll_to(y=max(0, y), animate=False, force=True)
 
     def action_copy(self) -> None:
         """What is selected, else the message under the bar."""
@@ -192,9 +245,11 @@ class Transcript(BarLines, inherit_bindings=False):
             self.place = (self.cursor, self.total)
         else:
             self._restore(top)
+            self._move_mark()
+            self.place = (self.cursor, self.total)
 
     def _arrange(self) -> None:
-        self._lines, self._starts = lay_out(self.rows, self._width)
+        self._lines, self._starts = lay_out(self.rows, self._width, self._marks)
         self.virtual_size = Size(0, len(self._lines))
         self.refresh()
 
@@ -223,17 +278,25 @@ class Transcript(BarLines, inherit_bindings=False):
         return self._starts[message], end
 
     def _holds_bar(self, top: int, height: int) -> bool:
-        """Whether all of the message under the bar is among `height` lines from `top`."""
-        if self.message is None:
-            return False
-        start, end = self._span(self.cursor)
+        return self.message is not None and self._holds(self.cursor, top, height)
+
+    def _holds(self, index: int, top: int, height: int) -> bool:
+        """Whether all of a loaded message is among `height` lines from `top`."""
+        start, end = self._span(index)
         return top <= start and end <= top + height
+
+    def _seen(self, index: int, top: int, height: int) -> bool:
+        """Whether some of a loaded message is among `height` lines from `top`."""
+        start, end = self._span(index)
+        return start < top + height and top < end
 
     def _reveal(self, centre: bool = False) -> None:
         height = max(1, self.size.height)
         if self.message is None or (not centre and self._holds_bar(self.scroll_offset.y, height)):
             return
-        top = max(0, min(self._span(self.cursor)[0] - height // 2, len(self._lines) - height))
+        start, end = self._span(self.cursor)
+        at = next((line for line in range(start, end) if self._lines[line].found), start)
+        top = max(0, min(at - height // 2, len(self._lines) - height))
         self.scroll_to(y=top, animate=False, force=True)
 
     def _refresh_message(self, index: int) -> None:
@@ -277,7 +340,7 @@ class Transcript(BarLines, inherit_bindings=False):
             return self._marked(y, Content(""), False)
         line = self._lines[number]
         row = self.rows[line.message]
-        text = line.draw(row, row.person == self.ai, self._width, self._marks, plain(self))
+        text = line.draw(row, row.person == self.ai, self._width, plain(self))
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(number)) is not None:
             start, end = span
@@ -313,7 +376,7 @@ class Transcript(BarLines, inherit_bindings=False):
             self._mark = mark
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        lines = [line.draw(self.rows[line.message], False, self._width, None) for line in self._lines]
+        lines = [line.draw(self.rows[line.message], False, self._width) for line in self._lines]
         selected = selection.extract("\n".join(line.plain for line in lines))
         return _GUTTER.sub("", selected), "\n"
 

@@ -1,5 +1,8 @@
 """What a search asks for, and where a text holds it."""
 
+import re
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 
 import pytest
@@ -7,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.archive.query import Query, Term, marks, parse
+from engine.archive.schema import FIRST
 from engine.indexed_text import indexed_text
 
 NOW = datetime(2024, 3, 1)
+TOKENIZE = re.findall(r"tokenize = '[^']+'", FIRST)[0]
 
 
 def ms(*day: int) -> int:
@@ -58,6 +63,13 @@ def test_operators() -> None:
         ("?!", "what?! no", ["?!"]),
         ("100%", "100% sure", ["100"]),
         ("", "anything", []),
+        ("bar", "foo_bar baz", ["bar"]),
+        ("foo_bar", "Foo bar, foo", ["Foo bar"]),
+        ("python", "今日はPythonを書く", ["Python"]),
+        ("今日は python", "今日はPython3を書く", ["今日は", "Python3"]),
+        ("か", "かが", ["か"]),
+        ("❤️", "one ❤ and ❤️", ["❤", "❤️"]),
+        ('"नमस"', "नमस्ते", ["नमस्"]),
     ],
 )
 def test_marks(asked: str, text: str, found: list[str]) -> None:
@@ -70,6 +82,28 @@ def test_any_query_marks_any_text_in_order(asked: str, text: str) -> None:
     for start, end in marks(parse(asked, NOW).terms, text):
         assert at <= start <= end <= len(text)
         at = end
+
+
+SAID = """slow Foo_Bar foo _ -- ' café naive λόγος straße İstanbul ﬁne ² ① 漢字 か が ｶﾞ ไม้ नमस्ते مرحباً שלום
+😀 👍🏽 ❤️ 🇸🇪 1️⃣ 3.14 C++ 한국어 ﷺ Å Ａ ё"""
+FRAGMENTS = st.sampled_from(SAID.split())
+PIECES = st.lists(st.tuples(FRAGMENTS, st.sampled_from(["", " "])), min_size=1, max_size=5).map(
+    lambda pieces: "".join(map("".join, pieces))
+)
+
+
+@given(FRAGMENTS, PIECES)
+def test_whatever_the_index_finds_is_marked(asked: str, text: str) -> None:
+    (term,) = parse(asked, NOW).terms
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"CREATE VIRTUAL TABLE said USING fts5 (text, {TOKENIZE})")
+        connection.execute("INSERT INTO said VALUES (?)", (indexed_text(text),))
+        if term.indexed and connection.execute("SELECT 1 FROM said (?)", (term.indexed,)).fetchall():
+            assert marks([term], text)
+
+
+def test_what_is_said_again_is_asked_once() -> None:
+    assert parse("ha ha* " * 600 + "ha", NOW).terms == (Term("ha", whole=True), Term("ha"))
 
 
 @given(st.text())

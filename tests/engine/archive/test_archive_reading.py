@@ -256,13 +256,39 @@ async def test_a_cancelled_query_never_interrupts_somebody_else_s(tmp_path):
         ('"sure case"', []),
         ('"100% sure"', [7]),
         ("stea* slow", [0]),
+        ("from:me", []),
+        ("from:nobody", []),
+        ("from:hare in:nowhere", []),
+        ("?!", []),
+        ("in:race %", [7]),
     ],
 )
-async def test_a_search_can_name_people_conversations_and_days(studio, text, where):
+@pytest.mark.parametrize("few", [0, searching.FEW])
+async def test_a_search_can_name_people_conversations_and_days(studio, text, where, few, monkeypatch):
+    """few: whether it looks up first where the conversations that are meant stand."""
+    monkeypatch.setattr(searching, "FEW", few)
     await fill(studio)
     assert await found(studio, text) == {SAID[n] for n in where}
     # What is found soonest is the same, where it is not too much.
     assert {hit.message.text for hit in await searching.first_hits(studio, text)} == {SAID[n] for n in where}
+
+
+async def test_from_me_is_the_owner_under_every_name(studio):
+    senders = (Sender("t", "Tortoise", is_owner=True), Sender("m", "Melissa"))
+    said = [Message("1", "t", 1, "slow"), Message("2", "m", 2, "slow too")]
+    talk = Conversation("c", "Melissa", senders, said)
+    report = ImportReport()
+    await ingest(studio, source="a", importer="i", path="", conversations=iter([talk]), report=report)
+    assert await found(studio, "from:me") == {"slow"}
+    assert await found(studio, "from:me slo") == {"slow"}
+    assert await found(studio, "from:mel") == {"slow too"}
+
+
+async def test_more_words_than_are_ranked_find_the_newest_first(studio):
+    words = [f"word{n}" for n in range(searching.RANKED + 1)]
+    await fill(studio, [" ".join(words), "between", " ".join([*words, "and many more " * 9])])
+    assert [hit.message.time for hit in await searching.search(studio, " ".join(words))] == [2000, 0]
+    assert [hit.message.time for hit in await searching.search(studio, " ".join(words[1:]))] == [0, 2000]
 
 
 async def test_the_first_hits_stop_at_the_limit(studio):

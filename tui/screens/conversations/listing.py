@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from engine.archive.rows import ConversationRow, Hit
 
 
+MOST = 200
+"""Hits of a search that are listed."""
+
+
 class Listing(Vertical):
     """everything: all conversations. narrowed, order: which of them are listed, and how. searching: whether
     the hits stand in their place."""
@@ -33,7 +37,7 @@ class Listing(Vertical):
         self.narrowed: Narrowed = {}
         self.order = ORDERS[0]
         self.searching = False
-        self._found = ""
+        self._found: Search.Found | None = None
         self._seen: int | None = None
 
     def compose(self) -> ComposeResult:
@@ -79,6 +83,7 @@ class Listing(Vertical):
 
     def end_search(self) -> None:
         self.query_one(Search).stop()
+        self._found = None
         self._show_hits(False)
         with self.prevent(Input.Changed):
             self.query_one(Field).value = ""
@@ -90,18 +95,26 @@ class Listing(Vertical):
             self._seen = hit.message.id
         return hit
 
-    def step(self, step: int) -> None:
-        """To the next hit, where the one under the bar is seen."""
+    def step(self, step: int) -> bool:
+        """To the next hit, where the one under the bar is seen; False where there is none."""
         hits = self.query_one(HitList)
-        if hits.current is not None and hits.current.message.id == self._seen:
-            hits.action_move(step)
+        if hits.current is None or hits.current.message.id != self._seen:
+            return True
+        before = hits.cursor
+        hits.action_move(step)
+        return hits.cursor != before
+
+    @property
+    def all_found(self) -> bool:
+        """Whether no more was found than is listed."""
+        return len(self.query_one(HitList).hits) < MOST
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         listed = self.query_one(HitList)
         if self.searching:
             if listed.hits or listed.text != event.value.strip():
                 self.screen.set_focus(listed)
-                self._say_found(typing=False)
+                self.say_found()
         else:
             self.screen.set_focus(self.query_one(ConversationList))
 
@@ -112,14 +125,18 @@ class Listing(Vertical):
         if event.ranked and listed.cursor and listed.text == event.text:
             return  # somebody moves in the first hits already
         listed.list(event.hits, event.text)
+        self._found = event
+        self.say_found()
         self.screen.refresh_bindings()
-        many = "200 hits or more" if len(event.hits) >= 200 else plural(len(event.hits), "hit")
-        self._found = event.problem or (many if event.ranked else f"{many}, ranking them")
-        self._say_found(self.query_one(Field).has_focus)
 
-    def _say_found(self, typing: bool) -> None:
-        said = self._found
-        if typing and self.query_one(HitList).hits:
+    def say_found(self) -> None:
+        """How much was found, and, while one types, how to come to it."""
+        event = self._found
+        if event is None:
+            return
+        many = plural(len(event.hits), "hit") + ("" if self.all_found else " or more")
+        said = event.problem or (many if event.ranked else f"{many}, ranking them")
+        if event.hits and self.screen.focused is self.query_one(Field):
             said += keyed(" · {field.submit} goes to them", self)
         self.query_one("#many", Static).update(content(safe_line(said)), layout=False)
 

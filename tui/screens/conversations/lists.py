@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LEAST_SOURCE = 3
 """Cells in which a source can be told from another."""
 
+AFTER = 9
+"""Cells that are kept for what follows a match and for the signs of what was cut."""
+
 
 class ConversationList(LineList):
     """Title, number of messages, last date. `▸` stands before the one that is open."""
@@ -106,7 +109,7 @@ class HitList(LineList):
             (sender, "$muted"),
             *(
                 (text, "$hit bold underline" if found else "$muted")
-                for text, found in _in_view(hit.snippet, width - 5 - len(sender))
+                for text, found in _in_view(hit.snippet, width - 5 - cell_len(sender))
             ),
         )
         return (
@@ -120,8 +123,10 @@ def _in_view(snippet: Sequence[tuple[str, bool]], width: int) -> list[tuple[str,
     pieces = [(safe_line(text), found) for text, found in snippet]
     first = next((at for at, (_, found) in enumerate(pieces) if found), 0)
     before = "".join(text for text, _ in pieces[:first])
-    room = width - len(pieces[first][0]) if pieces else 0
-    if len(before) > room:
-        kept = before[max(0, len(before) - room + 9) :]
-        pieces[:first] = [("…" + kept.partition(" ")[2], False)]
+    room = width - cell_len(pieces[first][0]) if pieces else 0
+    if cell_len(before) > room:
+        while before and (cell_len(before) > room - AFTER or not cell_len(before[0])):
+            before = before[1:]
+        whole = before.partition(" ")[2] if " " in before else before
+        pieces[:first] = [("…" + whole, False)]
     return pieces

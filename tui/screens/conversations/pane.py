@@ -20,7 +20,7 @@ from tui.screens.conversations import places, reads
 from tui.screens.conversations.details import Details, details
 from tui.screens.conversations.listing import Listing
 from tui.screens.conversations.lists import ConversationList, HitList
-from tui.screens.conversations.narrowing import Narrowed
+from tui.screens.conversations.narrowing import Narrowed, Person, known
 from tui.screens.conversations.search import marks
 from tui.screens.conversations.texts import ORDERS, WELCOME, TitleLine
 from tui.widgets.cells import day, number, plural
@@ -64,7 +64,8 @@ class ConversationsPane(Pane):
         self.shown: ConversationRow | None = None
         self._open_first = False
         self._edition = -1
-        self._before: tuple[ConversationRow, int] | None = None
+        self._before: tuple[int, int] | None = None
+        self._from_detail = self._from_zoom = False
         self.places: places.Places | None = None
         self._last_read: int | None = None
 
@@ -80,15 +81,15 @@ class ConversationsPane(Pane):
 
     def arrive(self) -> None:
         wanted = self.studio_app.wanted(self.DIGIT)
-        if isinstance(wanted, str):
+        if isinstance(wanted, Person):
             self.listing.narrowed, self.shown = {"with": wanted}, None
             self._end_search()
             super().action_back()
         if self._edition != self.studio_app.edition:
             self.work("load", self._load, self.studio_app.edition)
-        elif isinstance(wanted, str):
+        elif isinstance(wanted, Person):
             self._list()
-        if isinstance(wanted, tuple):
+        if isinstance(wanted, tuple) and not isinstance(wanted, Person):
             conversation, message = wanted
             self._read("show", reads.at_message, conversation, message)
             self.open_detail()
@@ -152,14 +153,14 @@ class ConversationsPane(Pane):
             event.counts,
             event.ai,
         )
+        self.listing.narrowed = known(self.listing.narrowed, event.conversations)
         if self.shown is not None:  # what is known of it may have changed, as what is left out of it
             before = self.shown
             self.shown = next((row for row in event.conversations if row.id == before.id), before)
             self.query_one(TitleLine).show(self.shown)
             message = self.query_one(Transcript).message
-            if self.shown.messages != before.messages and message is not None:
-                found = self.query_one(Field).value  # the same message, wherever it stands now
-                self._read("show", reads.at_message, self.shown.id, message.id, found)
+            if message is not None and message.conversation == self.shown.id:
+                self._read("show", reads.again, self.shown, message.id)
         self.set_class(not event.conversations, "-empty")
         self.query_one(Field).placeholder = f"find in {plural(event.counts.messages, 'message')}"
         self.query_one(Transcript).mark_ai(event.ai.id if event.ai else None)
@@ -178,10 +179,15 @@ class ConversationsPane(Pane):
         row = self.shown = event.conversation
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
-        times = (row.first, row.last) if row.first is not None and row.last is not None else None
         pages = reads.pages(self.studio_app.studio, row)
-        self.query_one(Transcript).open(row.messages, pages, event.at, marks(event.found), times)
+        self.query_one(Transcript).open(row.messages, pages, event.at, marks(event.found), _times(row))
         self.refresh_bindings()
+
+    def on_renewed(self, event: reads.Renewed) -> None:
+        row = event.conversation
+        if self.shown is not None and row.id == self.shown.id:
+            pages = reads.pages(self.studio_app.studio, row)
+            self.query_one(Transcript).renew(row.messages, pages, event.at, _times(row))
 
     def on_asked(self, event: reads.Asked) -> None:
         from tui.screens.conversations import asking
@@ -229,11 +235,19 @@ class ConversationsPane(Pane):
         return super().check_action(action, parameters)
 
     def action_find(self) -> None:
+        if not self.listing.searching:
+            self._from_detail = self.query_one(Transcript).has_focus
+            self._from_zoom = self.has_class("-zoom")
         self.remove_class("-detail", "-zoom")
         self.set_focus(self.query_one(Field))
+        self.listing.say_found()
 
     def action_hit(self, step: int) -> None:
-        self.listing.step(step)
+        if not self.listing.step(step):
+            more = "There are more: another word finds fewer."
+            last = f"This is the {'last' if step > 0 else 'first'} hit."
+            self.say(last, more if step > 0 and not self.listing.all_found else "")
+            return
         self._show_hit()
         if self.has_class("-narrow"):
             self.open_detail()
@@ -311,18 +325,26 @@ class ConversationsPane(Pane):
         elif self.listing.narrowed and not self.query_one(Field).has_focus:
             self._narrow({})
         else:
+            self._go_back()
+
+    def _go_back(self) -> None:
+        """Give the focus back to what had it before the search."""
+        if self._from_detail:
+            self._from_detail = False
+            self.set_class(self._from_zoom, "-zoom")
+            self.open_detail()
+        else:
             self.set_focus(self.query_one(ConversationList))
 
     def _imported(self, open_first: bool | None) -> None:
         self._open_first = bool(open_first)
         if open_first:
             self._edition = -1  # read again, for the first of them
-        if self._edition != self.studio_app.edition:
             self.shown = None
 
     def _forgotten(self, gone: bool | None) -> None:
         if gone:
-            self.listing.narrowed, self.shown, self._before = {}, None, None
+            self.listing.narrowed, self.shown, self._before, self._from_detail = {}, None, None, False
             self.places = places.Places()  # a number that is free again may be given to another
             self._end_search()
 
@@ -334,22 +356,24 @@ class ConversationsPane(Pane):
             self._end_search(keep_focus=True)
             return
         if self._before is None and self.shown is not None:
-            self._before = (self.shown, self.query_one(Transcript).cursor)
+            message = self.query_one(Transcript).message
+            self._before = (self.shown.id, message.id if message is not None else 0)
         self.listing.search(text)
         self.refresh_bindings()
 
     def _end_search(self, keep_focus: bool = False) -> None:
-        if not self.listing.searching:
-            if not keep_focus:
-                self.set_focus(self.query_one(ConversationList))
-            return
-        self.listing.end_search()
+        searched = self.listing.searching
+        if searched:
+            self.listing.end_search()
         if not keep_focus:
-            self.set_focus(self.query_one(ConversationList))
+            self._go_back()
+        if not searched:
+            return
         if self._before is not None:
-            row, at = self._before
+            id, message = self._before
             self._before = None
-            self.on_open_at(reads.OpenAt(row, at))
+            if row := next((row for row in self.listing.everything if row.id == id), None):
+                self._read("show", reads.where_left, row, message)
         self._list()
         self.refresh_bindings()
 
@@ -450,3 +474,8 @@ class ConversationsPane(Pane):
         self.listing.show(rows, first)
         if self.shown is None and rows and (self._open_first or not self.has_class("-narrow")):
             self._read_on(first or rows[0])
+
+
+def _times(row: ConversationRow) -> tuple[int, int] | None:
+    """When its first and its last message was."""
+    return (row.first, row.last) if row.first is not None and row.last is not None else None

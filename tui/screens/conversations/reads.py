@@ -38,6 +38,14 @@ class OpenAt(Message):
 
 
 @dataclass
+class Renewed(Message):
+    """The conversation that is shown may have changed; the message under the bar is the `at`-th now."""
+
+    conversation: ConversationRow
+    at: int
+
+
+@dataclass
 class Asked(Message):
     """The people of a conversation are known: ask who shall be the AI sender, or be left out here."""
 
@@ -67,6 +75,16 @@ async def where_left(studio: Studio, row: ConversationRow, message: int) -> Open
     with suppress(StudioError):  # it was forgotten since
         at = await reading.position(studio, message)
     return OpenAt(row, at)
+
+
+async def again(studio: Studio, row: ConversationRow, message: int) -> Renewed | OpenAt:
+    """The same message, wherever it stands now: names, reactions and what was said may be others."""
+    from engine.archive import reading
+
+    try:
+        return Renewed(row, await reading.position(studio, message))
+    except StudioError:  # it is gone
+        return OpenAt(row)
 
 
 async def at_day(studio: Studio, row: ConversationRow, time: int) -> OpenAt:

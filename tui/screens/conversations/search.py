@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from engine.archive.rows import Hit
 
 PAUSE = 0.12
-"""Seconds after the last letter before a search starts."""
+"""Seconds between two searches at least; over a slow line, after the last letter before one starts."""
 
 REST = 0.4
 """Seconds after a search before its first hit is shown in its place."""
@@ -31,7 +32,7 @@ SYNTAX = '"…" word* from: in: before: after:'
 
 
 class Search(Horizontal):
-    """`begin` searches for a text, after a pause in which more of it may be typed."""
+    """`begin` searches for a text, at once or after a pause in which more of it may be typed."""
 
     DEFAULT_CSS = """
     Search { height: 1; }
@@ -52,6 +53,8 @@ class Search(Horizontal):
     class Rested(Message):
         """Nothing was typed for a while after a search."""
 
+    _began = 0.0
+
     def compose(self) -> ComposeResult:
         yield Static(" / ", id="slash")
         yield Field(placeholder="find", classes="field", id="text")
@@ -67,7 +70,9 @@ class Search(Horizontal):
         self.workers.cancel_group(self._pane, "search")
 
     async def _after_pause(self, text: str) -> None:
-        await sleep(PAUSE)
+        slow = self._pane.studio_app.slow
+        await sleep(PAUSE if slow else max(0, self._began + PAUSE - monotonic()))
+        self._began = monotonic()
         await self._search(text)
         await sleep(REST)
         self.post_message(self.Rested())
@@ -85,7 +90,8 @@ class Search(Horizontal):
         first = await searching.first_hits(studio, text)
         if len(first) == searching.LIMIT:
             self.post_message(self.Found(text, first, ranked=False))
-        self.post_message(self.Found(text, await searching.search(studio, text), problem=problem))
+        best = await searching.search(studio, text) if first else first
+        self.post_message(self.Found(text, best, problem=problem))
 
 
 def marks(found: str) -> Marks | None:

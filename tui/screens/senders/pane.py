@@ -18,6 +18,7 @@ from tui.actions import bindings
 from tui.keymap import keyed
 from tui.pane import Pane
 from tui.safe_text import safe_line
+from tui.screens.conversations.narrowing import Person
 from tui.screens.senders import changes
 from tui.screens.senders.preview import Preview, PreviewView, preview
 from tui.screens.senders.question import SamePerson
@@ -220,7 +221,7 @@ class SendersPane(Pane):
     def on_line_list_opened(self) -> None:
         person = self.query_one(People).current
         if person is not None:
-            self.studio_app.go(1, person.name)
+            self.studio_app.go(1, Person(person.id, person.name))
 
     def on_input_changed(self) -> None:
         self._list()
