@@ -214,10 +214,14 @@ async def position(studio: Studio, message: int) -> int:
     """The index of a message inside its conversation. Raises StudioError where there is none."""
     found = await studio.rows(
         int,
-        # Two counts, of which the long one looks at nothing but the index.
-        "SELECT (SELECT count(*) FROM messages m WHERE m.conversation = x.conversation AND m.time < x.time)"
+        # Two counts, of which the long one looks at nothing but the index, from its nearer end.
+        "SELECT CASE WHEN x.time - c.first < c.last - x.time"
+        " THEN (SELECT count(*) FROM messages m WHERE m.conversation = x.conversation AND m.time < x.time)"
+        " ELSE c.messages -"
+        " (SELECT count(*) FROM messages m WHERE m.conversation = x.conversation AND m.time >= x.time) END"
         " + (SELECT count(*) FROM messages m WHERE m.conversation = x.conversation AND m.time = x.time"
-        " AND (m.seq, m.id) < (x.seq, x.id)) FROM messages x WHERE x.id = ?",
+        " AND (m.seq, m.id) < (x.seq, x.id))"
+        " FROM messages x JOIN conversations c ON c.id = x.conversation WHERE x.id = ?",
         (_integer(message),),
     )
     if not found:
@@ -225,16 +229,18 @@ async def position(studio: Studio, message: int) -> int:
     return found[0]
 
 
-async def place_at(studio: Studio, conversation: int, time: int) -> int:
-    """The index of a conversation's first message at `time` (UTC ms) or later, of its last where all are
-    earlier."""
-    found = await studio.rows(
-        int,
-        "SELECT min(count(*), (SELECT messages - 1 FROM conversations WHERE id = ?1)) FROM messages"
-        " WHERE conversation = ?1 AND time < ?2",
-        (conversation, time),
-    )
-    return found[0]
+async def message_at(studio: Studio, conversation: int, time: int) -> int | None:
+    """A conversation's first message at `time` (UTC ms) or later, its last where all are earlier, None where
+    there is none."""
+    for some, order in (("time >= ?2", SPOKEN), ("time < ?2", NEWEST_FIRST)):
+        found = await studio.rows(
+            int,
+            f"SELECT id FROM messages m WHERE conversation = ?1 AND {some} ORDER BY {order} LIMIT 1",
+            (conversation, time),
+        )
+        if found:
+            return found[0]
+    return None
 
 
 async def dialogues(studio: Studio) -> AsyncIterator[Dialogue]:

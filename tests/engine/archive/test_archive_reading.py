@@ -172,10 +172,27 @@ async def test_a_window_of_messages(studio):
     assert await window(around=rows[10].id, limit=5) == [8, 9, 10, 11, 12]
     assert await window(around=rows[0].id, limit=5) == [0, 1, 2, 3, 4]
     assert len(await window(around=rows[3].id)) == 20
-    for n in (0, 7, 19):
-        assert await reading.position(studio, rows[n].id) == n
+    assert [await reading.position(studio, row.id) for row in rows] == list(range(20))
     assert [row.text for row in await reading.page(studio, 1, offset=18, limit=5)] == ["18", "19"]
     assert await reading.page(studio, 1, offset=50, limit=5) == []
+
+
+async def test_the_places_of_times_in_a_conversation(studio):
+    times = [0, 0, 5, 5, 5, 6, 900, 900]
+    spoken = [Message(str(n), "t", time, str(n)) for n, time in enumerate(times)]
+    await ingest(
+        studio,
+        source="phone",
+        importer="i",
+        path="",
+        conversations=iter([Conversation("race", "The race", (Sender("t", "Tortoise"),), spoken)]),
+        report=ImportReport(),
+    )
+    rows = await reading.messages(studio, 1)
+    assert [await reading.position(studio, row.id) for row in rows] == list(range(8))
+    for time, index in {-1: 0, 0: 0, 1: 2, 5: 2, 6: 5, 7: 6, 900: 6, 901: 7}.items():
+        assert await reading.message_at(studio, 1, time) == rows[index].id
+    assert await reading.message_at(studio, 2, 0) is None
 
 
 async def test_a_page_is_the_same_from_wherever_it_is_reached(studio):

@@ -179,8 +179,9 @@ class ConversationsPane(Pane):
         row = self.shown = event.conversation
         self.query_one(TitleLine).show(row)
         self.query_one(ConversationList).mark_open(row.id)
-        pages = reads.pages(self.studio_app.studio, row)
-        self.query_one(Transcript).open(row.messages, pages, event.at, marks(event.found), _times(row))
+        pages = reads.pages(self.studio_app.studio, row, event.at)
+        at = event.at[0] if event.at is not None else None
+        self.query_one(Transcript).open(row.messages, pages, at, marks(event.found), _times(row))
         self.refresh_bindings()
 
     def on_renewed(self, event: reads.Renewed) -> None:

@@ -30,10 +30,10 @@ class Loaded(Message):
 
 @dataclass
 class OpenAt(Message):
-    """Open this conversation at message `at` (the last by default)."""
+    """Open this conversation at a message, whose index and id these are, or at its last."""
 
     conversation: ConversationRow
-    at: int | None = None
+    at: tuple[int, int] | None = None
     found: str = ""
 
 
@@ -65,7 +65,7 @@ async def at_message(studio: Studio, conversation: int, message: int, found: str
     from engine.archive import reading
 
     row = await reading.conversation(studio, conversation)
-    return OpenAt(row, await reading.position(studio, message), found)
+    return OpenAt(row, (await reading.position(studio, message), message), found)
 
 
 async def where_left(studio: Studio, row: ConversationRow, message: int) -> OpenAt:
@@ -73,7 +73,7 @@ async def where_left(studio: Studio, row: ConversationRow, message: int) -> Open
 
     at = None
     with suppress(StudioError):  # it was forgotten since
-        at = await reading.position(studio, message)
+        at = await reading.position(studio, message), message
     return OpenAt(row, at)
 
 
@@ -90,7 +90,8 @@ async def again(studio: Studio, row: ConversationRow, message: int) -> Renewed |
 async def at_day(studio: Studio, row: ConversationRow, time: int) -> OpenAt:
     from engine.archive import reading
 
-    return OpenAt(row, await reading.place_at(studio, row.id, time))
+    message = await reading.message_at(studio, row.id, time)
+    return OpenAt(row) if message is None else await where_left(studio, row, message)
 
 
 async def people_of(studio: Studio, row: ConversationRow, preferred: int, leave_out: bool = False) -> Asked:
@@ -99,15 +100,18 @@ async def people_of(studio: Studio, row: ConversationRow, preferred: int, leave_
     return Asked(await people.people(studio, row.id), preferred, row if leave_out else None)
 
 
-def pages(studio: Callable[[], Awaitable[Studio]], row: ConversationRow) -> Load:
-    """How a transcript reads a conversation, whose studio may still have to be opened."""
+def pages(
+    studio: Callable[[], Awaitable[Studio]], row: ConversationRow, near: tuple[int, int] | None = None
+) -> Load:
+    """How a transcript reads a conversation, whose studio may still have to be opened. near: index and id of
+    the message that it opens at."""
 
     async def load(offset: int, limit: int, known: tuple[int, int] | None) -> list[MessageRow]:
         archive = await studio()
         from engine.archive import reading
 
         return await reading.page(
-            archive, row.id, offset=offset, limit=limit, total=row.messages, known=known
+            archive, row.id, offset=offset, limit=limit, total=row.messages, known=known or near
         )
 
     return load
