@@ -29,6 +29,9 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 from pseudo_terminal import PseudoTerminal
 
+QUESTION, ANSWER = b"\x1b[5n", b"\x1b[0n"
+"""How are you, asked of the terminal behind each frame, and: well."""
+
 QUIET = 0.12
 """Seconds without a byte after which an answer has ended."""
 
@@ -106,10 +109,12 @@ async def make(path: Path, messages: int) -> None:
 def drain(terminal: PseudoTerminal, quiet: float) -> Answer:
     """Everything that comes until `quiet` seconds bring nothing; the time of its last byte."""
     started = last = time.perf_counter()
-    size = 0
-    while select.select([terminal.child.fileno()], [], [], quiet)[0]:
-        size += len(os.read(terminal.child.fileno(), 1 << 16))
+    size, line = 0, terminal.child.fileno()
+    while select.select([line], [], [], quiet)[0]:
+        came = os.read(line, 1 << 16)
         last = time.perf_counter()
+        size += len(came)
+        os.write(line, ANSWER * came.count(QUESTION))  # as any terminal
     return Answer(last - started, size)
 
 
@@ -211,7 +216,8 @@ def main(studio: Path | None = None, messages: int = 1_000_000, runs: int = 7, c
             began = time.perf_counter()
             asyncio.run(make(studio, messages))
             print(f"{messages:,} messages imported in {time.perf_counter() - began:.1f} s")
-        environment = {**os.environ, "UNDERSTUDY_STUDIO": str(studio), "XDG_CONFIG_HOME": home}
+        folders = {"XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home}
+        environment = {**os.environ, **folders, "UNDERSTUDY_STUDIO": str(studio)}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once
         programs = {
             "hello-world": ([sys.executable, "-c", HELLO], b"onversations"),
