@@ -18,6 +18,7 @@ from textual.app import ScreenStackError
 from textual.filter import Monochrome
 from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
 
 from engine import config
 from tui import keymap, last_pane, terminal
@@ -117,7 +118,7 @@ class UnderstudyApp(PaintingApp, inherit_bindings=False):
         self._wanted: dict[int, object] = {}
         self._in_any_case: set[asyncio.Task[Any]] = set()
         self.edition = 0
-        self.holding = False
+        self._held: Timer | None = None
         self._going = False
         self._interrupted = 0.0
         self._painted_size = Size(0, 0)
@@ -337,17 +338,26 @@ class UnderstudyApp(PaintingApp, inherit_bindings=False):
 
     def delay_update(self, delay: float = 0.05) -> None:
         """As in App, which holds the screen back while panes change; but painted once, not twice."""
+        if self._held is None:
+            self._begin_batch()
+        else:
+            self._held.stop()
+        self._held = self.set_timer(delay, self.update_now)
 
-        def release() -> None:
-            self.holding = False
-            self._end_batch()
-            if isinstance(self.screen, Pane):
-                self.screen.fresh = False
-            self.screen.refresh()
+    def update_now(self) -> None:
+        """What was held back is painted."""
+        if self._held is None:
+            return
+        self._held.stop()
+        self._held = None
+        self._end_batch()
+        if isinstance(self.screen, Pane):
+            self.screen.fresh = False
+        self.screen.refresh()
 
-        self.holding = True
-        self._begin_batch()
-        self.set_timer(delay, release)
+    @property
+    def holding(self) -> bool:
+        return self._held is not None
 
     # The first paint
 

@@ -346,6 +346,8 @@ async def test_going_to_a_day(long_studio: Path) -> None:
         found = transcript.message
         assert found is not None and found.time >= midnight
         assert f"{there.day} {there:%b %Y}" in rows(app)[-2]
+        shown = await press(pilot, "t", "enter")  # where one is already
+        assert "Go to which day?" not in shown and transcript.message == found
         await press(pilot, "k")
         before = transcript.message
         assert before is not None and before.time < midnight

@@ -62,7 +62,7 @@ class ConversationsPane(Pane):
         self.counts: Counts | None = None
         self.ai: PersonRow | None = None
         self.shown: ConversationRow | None = None
-        self._open_first = False
+        self._open_first = self._going = False
         self._edition = -1
         self._before: tuple[int, int] | None = None
         self._from_detail = self._from_zoom = False
@@ -269,7 +269,12 @@ class ConversationsPane(Pane):
         row, message = self.shown, self.query_one(Transcript).message
         if row is not None:
             here = message.time if message is not None else None
-            asking.day(self.app, here, lambda time: self._read("show", reads.at_day, row, time))
+            asking.day(self.app, here, lambda time: self._go_to_day(row, time))
+
+    def _go_to_day(self, row: ConversationRow, time: int) -> None:
+        self.studio_app.delay_update(0.1)  # what the sheet lay over is not worth painting: see _show_place
+        self._going = True
+        self._read("show", reads.at_day, row, time)
 
     def action_editor(self) -> None:
         if self.shown is not None and not self._copying:
@@ -443,6 +448,9 @@ class ConversationsPane(Pane):
         text = f"{number(index + 1)} of {number(total)}{when}"
         self.query_one("#place", Static).update(Content(text), layout=False)
         self._show_details()
+        if self._going:
+            self._going = False
+            self.studio_app.update_now()
 
     def _show_details(self) -> None:
         """The message under the bar, where there is a third column."""
