@@ -171,10 +171,14 @@ class UnderstudyApp(PaintingApp, inherit_bindings=False):
         task.add_done_callback(self._in_any_case.discard)
         return task
 
-    def touched(self) -> None:
+    def touched(self, by: Pane | None = None) -> None:
         """The archive changed (an import, joined senders, another AI sender): panes that compare
-        `edition` with the one they loaded read again when they are shown."""
+        `edition` with the one they loaded read again when they are shown, and one that is shown does so
+        at once. by: the pane that reads again by itself."""
         self.edition += 1
+        shown = self.screen
+        if isinstance(shown, Pane) and shown is not by and shown.is_mounted:
+            shown.arrive()
 
     def go(self, digit: int, wanted: object = None) -> None:
         """Show pane `digit`; its `arrive` finds `wanted` with `self.studio_app.wanted(digit)`."""

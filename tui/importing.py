@@ -167,7 +167,6 @@ class Imports:
             short = "import done" if now.imported else "nothing imported"
             self.app.status.publish(SOURCE, asks or short, urgency=2 if asks else 0)
             if isinstance(shown, Pane):
-                shown.arrive()  # what it shows may have grown
                 shown.say(said, keyed("{conversations.import} in Conversations shows more.", shown))
 
 

@@ -67,7 +67,10 @@ class Parser(XTermParser):
             elif data == "\x03":  # the line lost the end of the paste
                 self._pasted = None
             else:
-                self._pasted, ends, data = (self._pasted + data).partition(BRACKETED_PASTE_END)
+                pasted, ends, data = (self._pasted + data).partition(BRACKETED_PASTE_END)
+                self._pasted = pasted.replace(ANSWER, "")
+                for _ in range(pasted.count(ANSWER)):  # the terminal does not wait for the end of a paste
+                    self.answered()
                 if ends:
                     yield events.Paste(self._pasted.replace("\0", ""))
                     self._pasted = None

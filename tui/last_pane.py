@@ -23,13 +23,12 @@ def save(studio: Path, digit: int) -> None:
     kept = _all()
     kept.pop(str(studio.absolute()), None)
     path = _file()
-    with suppress(OSError):
+    with suppress(OSError, UnicodeEncodeError):  # a path may be bytes that are no text
+        text = msgspec.json.encode(dict([*kept.items(), (str(studio.absolute()), digit)][-MOST_STUDIOS:]))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_suffix(f".{os.getpid()}")
         new.touch(mode=0o600)
-        new.write_bytes(
-            msgspec.json.encode(dict([*kept.items(), (str(studio.absolute()), digit)][-MOST_STUDIOS:]))
-        )
+        new.write_bytes(text)
         new.replace(path)
 
 

@@ -8,6 +8,7 @@ it answers when it has come so far. A terminal that never answers is not asked a
 from __future__ import annotations
 
 from collections import deque
+from threading import RLock
 from time import monotonic
 from typing import NamedTuple
 
@@ -36,14 +37,16 @@ class Pace:
     """`wrote`, `ask` and `heard` as it happens; `heard` may come from another thread."""
 
     def __init__(self) -> None:
+        self._lock = RLock()
         self.forget()
 
     def forget(self) -> None:
         """Another had the terminal, or it does not answer any more."""
-        self._asked: deque[Asked] = deque()
-        self._sent = self._taken = 0
-        self._travel: float | None = None
-        self._seconds = self._bytes = 0.0
+        with self._lock:
+            self._asked: deque[Asked] = deque()
+            self._sent = self._taken = 0
+            self._travel: float | None = None
+            self._seconds = self._bytes = 0.0
 
     def wrote(self, size: int) -> None:
         self._sent += size
@@ -58,14 +61,15 @@ class Pace:
 
     def heard(self) -> None:
         """The terminal answered."""
-        if not self._asked:
-            return
-        asked = self._asked.popleft()
-        took = monotonic() - asked.at
-        self._travel = took if self._travel is None else min(took, self._travel)
-        self._seconds = self._seconds * MEMORY + took - self._travel
-        self._bytes = self._bytes * MEMORY + asked.under_way
-        self._taken = asked.sent
+        with self._lock:
+            if not self._asked:
+                return
+            asked = self._asked.popleft()
+            took = monotonic() - asked.at
+            self._travel = took if self._travel is None else min(took, self._travel)
+            self._seconds = self._seconds * MEMORY + took - self._travel
+            self._bytes = self._bytes * MEMORY + asked.under_way
+            self._taken = asked.sent
 
     @property
     def waiting(self) -> bool:
@@ -74,18 +78,19 @@ class Pace:
 
     def room(self) -> float:
         """Bytes that may be sent now; 0 while the line is behind."""
-        if self._travel is None:
-            return float("inf")
-        waited = monotonic() - self._asked[0].at if self._asked else 0.0
-        if waited > LOST:
-            self.forget()
-            return float("inf")
-        if waited > self._travel + LAG:
-            return 0
-        if not self._seconds:
-            return float("inf")
-        room = (self._travel + LAG) * self._bytes / self._seconds - self._under_way()
-        return max(room, LEAST) if not self._asked else room if room >= LEAST else 0
+        with self._lock:
+            if self._travel is None:
+                return float("inf")
+            waited = monotonic() - self._asked[0].at if self._asked else 0.0
+            if waited > LOST:
+                self.forget()
+                return float("inf")
+            if waited > self._travel + LAG:
+                return 0
+            if not self._seconds:
+                return float("inf")
+            room = (self._travel + LAG) * self._bytes / self._seconds - self._under_way()
+            return max(room, LEAST) if not self._asked else room if room >= LEAST else 0
 
     def _under_way(self) -> int:
         return self._sent - self._taken if self._asked else 0

@@ -331,3 +331,20 @@ def test_a_histogram_has_a_bar_for_every_share() -> None:
     assert bars([], 5) == ""
     assert bars([1, 1, 1, 5], 3) == "▇ ▃"
     assert bars([7], 2) == "▅ "
+
+
+async def test_an_ai_sender_that_is_chosen_late_is_seen_in_the_pane_one_has_gone_to(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "3")
+        await press(pilot, "2")
+        with closing(sqlite3.connect(studio, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await pilot.press("k", "a")
+            await pilot.press("3")
+            await pilot.pause(0.5)
+            other.execute("ROLLBACK")
+        await settled(pilot)
+        made = pane(app).made
+        assert made is not None and made.dataset.ai == "Hare"

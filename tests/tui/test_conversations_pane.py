@@ -1,5 +1,6 @@
 """Pane 1: list, transcript, search, filter, the AI sender, and the empty studio."""
 
+import os
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -540,6 +541,19 @@ async def test_what_was_remembered_and_is_gone_or_broken_costs_nothing(studio: P
     assert kept.stat().st_mode & 0o77 == 0
     kept.write_bytes(b"\xff{")
     assert places.load(studio) == places.Places()
+
+
+@pytest.fixture
+def named_no_text(studio: Path) -> Path:
+    return studio.rename(os.fsdecode(os.fsencode(studio.parent) + b"/\xff.db"))
+
+
+async def test_a_studio_whose_name_is_no_text_opens_and_ends(named_no_text: Path) -> None:
+    app = UnderstudyApp(named_no_text)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "g", "ctrl+g", "2")
+        assert app.current_mode == "2"
 
 
 async def test_y_copies_what_was_selected_without_what_nobody_wrote(studio: Path) -> None:

@@ -147,11 +147,15 @@ def test_it_opens_a_private_copy_at_the_message_under_the_bar(studio: Studio) ->
         leave(terminal)
 
 
-def test_what_is_changed_there_was_a_copy_and_that_is_said(studio: Studio) -> None:
+@pytest.mark.parametrize(
+    "typed",
+    ['echo "never said" >> "$file"; cp "$file" "$file~"', 'rm "$file"; mkfifo "$file"'],
+)
+def test_what_is_changed_there_was_a_copy_and_that_is_said(studio: Studio, typed: str) -> None:
     with studio.opened(80, 24) as terminal:
         terminal.press("e")
         terminal.wait_for(GIVEN)
-        terminal.press('echo "never said" >> "$file"; cp "$file" "$file~"\r')
+        terminal.press(f"{typed}\r")
         terminal.wait_for("What you changed was a copy, and is gone: the studio is as it was.")
         assert studio.left() == []
         leave(terminal)

@@ -94,6 +94,15 @@ def test_ctrl_c_ends_a_paste_that_never_ends() -> None:
     assert not any(isinstance(event, events.Paste) for event in read)
 
 
+def test_an_answer_in_the_middle_of_a_paste_is_none_of_it() -> None:
+    parser, heard = Parser(), list[bool]()
+    parser.answered = lambda: heard.append(True)
+    pieces = ("\x1b[200~o\x1b[0nn\x1b[", "0ne\x1b[201~")
+    read = [event for piece in pieces for event in parser.feed(piece)]
+    assert [event.text for event in read if isinstance(event, events.Paste)] == ["one"]
+    assert len(heard) == 2
+
+
 def test_what_was_typed_ahead_of_a_paste_comes_ahead_of_it() -> None:
     parser = Parser()
     read = [event for piece in ("\x1b", "\x1b[200~two\x1b[201~") for event in parser.feed(piece)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,22 @@ def test_an_answer_that_was_lost_does_not_stop_it_for_ever(clock: Clock) -> None
     assert pace.room() == float("inf")
     pace.heard()  # it came after all
     assert pace.room() == float("inf")
+
+
+def test_an_answer_may_come_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace()
+    pace.ask()
+    pace.heard()
+    pace.ask()
+    hearing = threading.Thread(target=pace.heard)
+
+    def meanwhile() -> float:
+        monkeypatch.setattr(pacing, "monotonic", time.monotonic)
+        hearing.start()
+        hearing.join(0.2)
+        return time.monotonic()
+
+    monkeypatch.setattr(pacing, "monotonic", meanwhile)
+    pace.room()
+    hearing.join()
+    assert not pace.waiting

@@ -177,6 +177,23 @@ async def test_the_question_whether_to_quit_goes_when_the_import_has_ended(
         assert "Quitting ends it" not in await shown(pilot, "The import is done: 4 rows.")
 
 
+async def test_the_question_goes_too_where_the_window_was_too_small_meanwhile(
+    tmp_path: Path, go: threading.Event
+) -> None:
+    app = UnderstudyApp(tmp_path / "studio.db")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await begun(pilot, thread(tmp_path / "export", "ann_1", range(4)))
+        await press_only(pilot, "escape", "q")
+        await pilot.resize_terminal(20, 5)
+        go.set()
+        await settled(pilot)
+        await pilot.resize_terminal(100, 30)
+        await settled(pilot)
+        assert "import done" in rows(app)[0]
+        assert "Quitting ends it" not in text(app)
+
+
 async def test_cancelling_without_its_screen_says_so_when_one_comes_back(
     tmp_path: Path, go: threading.Event
 ) -> None:

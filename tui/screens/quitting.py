@@ -40,6 +40,9 @@ class Quitting(Choose, inherit_bindings=False):
     def on_mount(self) -> None:
         self._news.subscribe(self, self._on_news, immediate=True)
 
+    def on_screen_resume(self) -> None:
+        self._on_news(None)  # what came under another screen, as a window too small, could not close it
+
     def _on_news(self, _: object) -> None:
-        if not self._going():
+        if self.is_active and not self._going():
             self.dismiss()

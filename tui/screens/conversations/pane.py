@@ -123,7 +123,7 @@ class ConversationsPane(Pane):
         from engine.archive import people
 
         await people.set_ai(studio, person.id)
-        self.studio_app.touched()
+        self.studio_app.touched(self)
         await self._load(self.studio_app.edition)
 
     async def _leave_out(self, row: ConversationRow, person: PersonRow | None = None) -> None:
@@ -131,7 +131,7 @@ class ConversationsPane(Pane):
         from tui.screens.conversations.leaving_out import leave_out
 
         self.post_message(self.Said(*await leave_out(studio, row, person)))
-        self.studio_app.touched()
+        self.studio_app.touched(self)
         await self._load(self.studio_app.edition)
 
     async def _read_in_editor(self, row: ConversationRow, place: int) -> None:

@@ -41,11 +41,12 @@ def save(studio: Path, places: Places) -> None:
     kept.pop(str(studio.absolute()), None)
     kept = dict([*kept.items(), (str(studio.absolute()), places)][-MOST_STUDIOS:])
     path = _file()
-    with suppress(OSError):
+    with suppress(OSError, UnicodeEncodeError):  # a path may be bytes that are no text
+        text = msgspec.json.encode(kept)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_suffix(f".{os.getpid()}")
         new.touch(mode=0o600)
-        new.write_bytes(msgspec.json.encode(kept))
+        new.write_bytes(text)
         new.replace(path)
 
 

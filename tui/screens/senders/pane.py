@@ -137,12 +137,12 @@ class SendersPane(Pane):
 
     async def _change(self, change: Change, said: str, on: int | None) -> None:
         undo = await change(await self.studio_app.studio())
-        self.studio_app.touched()
+        self.studio_app.touched(self)
         self.post_message(self.Changed(said, undo, on))
 
     async def _take_back(self, said: str, undo: changes.Undo) -> None:
         await undo(await self.studio_app.studio())
-        self.studio_app.touched()
+        self.studio_app.touched(self)
         self.post_message(self.Changed(f"Took back that {said.replace('You are', 'you are', 1)}", None, None))
 
     async def _look(self, pause: float) -> None:
