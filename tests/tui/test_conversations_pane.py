@@ -414,13 +414,13 @@ async def test_a_conversation_is_left_out_by_word_and_comes_back(studio: Path) -
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         shown = await press(pilot, "x")
-        assert "Hare is left out of every chunk. x takes it in again." in shown.splitlines()[-1]
+        assert "The conversation Hare is left out of every chunk. x takes it in again." in shown.splitlines()[-1]
         assert " ▸ Hare left out" in shown
         assert "│ Hare · Messenger · 60 messages · left out · Aug 2023" in shown
         async with await open_studio(studio) as archive:
             assert [row.left_out for row in await reading.conversations(archive)] == [True, False]
         shown = await press(pilot, "x")
-        assert "Hare is in again." in shown.splitlines()[-1] and "left out" not in shown
+        assert "The conversation Hare is in again." in shown.splitlines()[-1] and "left out" not in shown
 
 
 async def test_somebody_is_left_out_in_one_conversation(studio: Path) -> None:
