@@ -357,6 +357,21 @@ async def test_going_to_a_day(long_studio: Path) -> None:
         assert next(at for at, row in enumerate(rows(app)) if row.endswith("▐")) > mark
 
 
+async def test_a_day_is_shown_where_the_list_is_in_front_of_the_conversation(long_studio: Path) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "escape", "t")
+        transcript = app.screen_stack[-2].query_one(Transcript)
+        message = transcript.message
+        assert message is not None
+        there = datetime.fromtimestamp(message.time / 1000) - timedelta(days=30)
+        app.screen.query_one(Prompt).text = f"{there:%Y-%m-%d}"
+        await press(pilot, "enter")
+        assert transcript.has_focus and f"{there.day} {there:%b %Y}" in rows(app)[-2]
+        assert "everything" in await press(pilot, "escape")
+
+
 async def test_an_empty_studio_says_what_to_do_and_loads_the_sample(tmp_path: Path) -> None:
     app = UnderstudyApp(tmp_path / "studio.db")
     async with app.run_test(size=(80, 24)) as pilot:
