@@ -127,7 +127,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
         Action("leave-out-there", "X", "leave_out_there", "leave this person out in one conversation"),
         Action("mark", "space", "mark", "mark for joining", "mark"),
         Action("me", "m", "me", "this is me: the exports that this person wrote in are mine"),
-        Action("join", "J", "join", "the marked ones and this one are the same person", "join marked"),
+        Action("join", "J", "join", "the marked ones, or one and this, are the same person", "join marked"),
         Action("split", "S", "split", "take a joined person apart again", "split"),
         Action("undo", "u", "undo", "take the last such change back", "undo"),
         Action("find", "/", "find", "find a name"),

@@ -136,7 +136,7 @@ def _check_all(
         problems.append(_too_large(size, max_bytes))
     for role, times in without.items():
         if times:
-            said = f"{times:,} of {count:,} examples have no {role} message."
+            said = f"{times:,} of {count:,} examples {'has' if times == 1 else 'have'} no {role} message."
             problems.append(Problem(f"missing_{role}", said, None, "warning"))
     return count, problems
 

@@ -358,6 +358,21 @@ async def test_going_to_a_day(long_studio: Path) -> None:
         assert next(at for at, row in enumerate(rows(app)) if row.endswith("▐")) > mark
 
 
+async def test_a_day_is_shown_where_the_list_is_in_front_of_the_conversation(long_studio: Path) -> None:
+    app = UnderstudyApp(long_studio)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "enter", "escape", "t")
+        transcript = app.screen_stack[-2].query_one(Transcript)
+        message = transcript.message
+        assert message is not None
+        there = datetime.fromtimestamp(message.time / 1000) - timedelta(days=30)
+        app.screen.query_one(Prompt).text = f"{there:%Y-%m-%d}"
+        await press(pilot, "enter")
+        assert transcript.has_focus and f"{there.day} {there:%b %Y}" in rows(app)[-2]
+        assert "everything" in await press(pilot, "escape")
+
+
 async def test_an_empty_studio_says_what_to_do_and_loads_the_sample(tmp_path: Path) -> None:
     app = UnderstudyApp(tmp_path / "studio.db")
     async with app.run_test(size=(80, 24)) as pilot:
@@ -415,13 +430,14 @@ async def test_a_conversation_is_left_out_by_word_and_comes_back(studio: Path) -
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         shown = await press(pilot, "x")
-        assert "Hare is left out of every chunk. x takes it in again." in shown.splitlines()[-1]
+        said = "The conversation Hare is left out of every chunk. x takes it in again."
+        assert said in shown.splitlines()[-1]
         assert " ▸ Hare left out" in shown
         assert "│ Hare · Messenger · 60 messages · left out · Aug 2023" in shown
         async with await open_studio(studio) as archive:
             assert [row.left_out for row in await reading.conversations(archive)] == [True, False]
         shown = await press(pilot, "x")
-        assert "Hare is in again." in shown.splitlines()[-1] and "left out" not in shown
+        assert "The conversation Hare is in again." in shown.splitlines()[-1] and "left out" not in shown
 
 
 async def test_somebody_is_left_out_in_one_conversation(studio: Path) -> None:

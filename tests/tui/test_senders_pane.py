@@ -118,6 +118,8 @@ async def test_joining_marked_people_splitting_and_taking_both_back(studio: Path
         shown = await press(pilot, "space")
         assert "2 marked" in shown and "✓ Mole" in shown
         table.move_to(names.index("Fox"))
+        await press(pilot, "space")
+        table.move_to(names.index("Fox"))
         shown = await press(pilot, "J")
         assert "are one person" in shown.splitlines()[-1]
         assert "Fox (+2)" in shown
@@ -129,6 +131,22 @@ async def test_joining_marked_people_splitting_and_taking_both_back(studio: Path
         await press(pilot, "u")
         assert await everybody(studio) == before
         assert "undo" not in rows(app)[-1]
+
+
+async def test_several_marked_ones_are_joined_without_the_one_that_the_bar_moved_on_to(studio: Path) -> None:
+    app = UnderstudyApp(studio)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        table = app.screen.query_one(People)
+        first, second, third = table.people[1:4]
+        table.move_to(1)
+        await press(pilot, "space", "space")
+        assert table.current.id == third.id and table.marked == {first.id, second.id}
+        shown = await press(pilot, "J")
+        assert f"{second.name} and {first.name} are one person." in shown.splitlines()[-1]
+        assert third.id in {person.id for person in table.people}, "nobody is joined unmarked"
+        assert (first.name, first.role, first.messages + second.messages) in await everybody(studio)
 
 
 async def test_namesakes_in_two_sources_are_asked_about(studio: Path) -> None:

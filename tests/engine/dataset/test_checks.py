@@ -74,6 +74,12 @@ def test_a_warning(bad, code: str, chunk: int | None) -> None:
     assert found(bad) == [(code, "warning", chunk)]
 
 
+def test_one_example_has_and_two_have() -> None:
+    alone = {"messages": [SYSTEM, REPLY]}
+    assert check([GOOD] * 10 + [alone])[0].message == "1 of 11 examples has no user message."
+    assert check([GOOD] * 10 + [alone] * 2)[0].message == "2 of 12 examples have no user message."
+
+
 def test_what_merely_looks_special_passes() -> None:
     assert found(with_last(content="<|lol|> < |endoftext|> |>")) == []
 

@@ -13,13 +13,14 @@ async def leave_out(studio: Studio, row: ConversationRow, person: PersonRow | No
     """Change it; returns what was done and how to undo it, in words that `keyed` reads."""
     from engine.archive import leaving_out
 
-    title = row.title or "This conversation"
     if person is None:
         out = not row.left_out
         await leaving_out.leave_out_conversation(studio, row.id, out)
-        said = f"{title} is {'left out of every chunk' if out else 'in again'}."
+        # A conversation is mostly titled as the person in it, who is not left out elsewhere.
+        what = f"The conversation {row.title}" if row.title else "This conversation"
+        said = f"{what} is {'left out of every chunk' if out else 'in again'}."
         return said, "{conversations.leave-out} takes it in again." if out else ""
     out = row.id not in person.out_of
     await leaving_out.leave_out_there(studio, person.id, row.id, out)
-    said = f"{person.name} is {'left out' if out else 'in again'} in {title}."
+    said = f"{person.name} is {'left out' if out else 'in again'} in {row.title or 'this conversation'}."
     return said, "{conversations.leave-out-there} takes them in again." if out else ""

@@ -274,6 +274,8 @@ class ConversationsPane(Pane):
     def _go_to_day(self, row: ConversationRow, time: int) -> None:
         self.studio_app.delay_update(0.1)  # what the sheet lay over is not worth painting: see _show_place
         self._going = True
+        if self.has_class("-narrow"):
+            self.open_detail()  # the list is in front of it
         self._read("show", reads.at_day, row, time)
 
     def action_editor(self) -> None:

@@ -350,9 +350,14 @@ class SendersPane(Pane):
         self._ask()
 
     def action_join(self) -> None:
-        """The one under the bar keeps its name; the marked ones become it."""
-        table, keep = self.query_one(People), self._person
-        others = [person for person in self._everybody if person.id in table.marked and person.id != keep.id]
+        """The marked ones become one, and only they where several are marked: marking moves the bar on to
+        somebody else. The one under the bar keeps its name where it is among them or is joined to a single
+        mark, else the one that wrote most."""
+        table, here = self.query_one(People), self._person
+        marked = [person for person in self._everybody if person.id in table.marked]
+        alone = here.id in table.marked or len(marked) == 1
+        keep = here if alone else max(marked, key=lambda person: person.messages)
+        others = [person for person in marked if person.id != keep.id]
         said = f"{', '.join(person.name for person in others)} and {keep.name} are one person."
         table.marked.discard(keep.id)  # the others are gone when the table is read again
         self._do(lambda studio: changes.join(studio, keep, others), said, keep.id)
