@@ -119,6 +119,8 @@ class TerminalDriver(LinuxDriver):
         if self._away:
             self.leaving = True  # the studio ends, while another program may have the terminal
         else:
+            # Whatever is left of the chats here tmux shows afterwards, where its window had another size.
+            self.write("\x1b[H\x1b[J")
             super().stop_application_mode()
 
     # A slow line

@@ -96,6 +96,14 @@ def test_what_is_copied_goes_to_the_terminals_clipboard_and_that_is_said(tmp_pat
         leave(terminal)
 
 
+def test_nothing_of_the_chats_is_left_when_the_terminal_is_given_back(tmp_path: Path) -> None:
+    with opened(tmp_path) as terminal:
+        terminal.wait_for(EMPTY)
+        leave(terminal)
+        # The emulator has one screen alone, and so shows what tmux may show after a new size.
+        assert EMPTY not in terminal.text() and "Conversations" not in terminal.text()
+
+
 def test_without_boxes_the_terminals_cursor_is_shown(tmp_path: Path) -> None:
     with opened(tmp_path, UNDERSTUDY_BOXES="off") as terminal:
         terminal.wait_for(EMPTY)
