@@ -34,8 +34,8 @@ How a pane is made
    text takes it back; `status.count(3, 142)` puts a number behind a pane.
 5. Providers: `await self.studio_app.connection("local")`; connections are kept and closed at the end.
    From one pane to another: `self.studio_app.go(5, model)`, and in that pane's `arrive`
-   `self.studio_app.wanted(5)`. Conversations takes `(conversation id, message id)` or a person's
-   name. After changing the archive call `self.studio_app.touched(self)`.
+   `self.studio_app.wanted(5)`. Conversations takes `(conversation id, message id)` or a `Person`
+   of its `narrowing`. After changing the archive call `self.studio_app.touched(self)`.
 6. Everything foreign goes through `safe_text`, `safe_line` or `content` of `tui.safe_text`. The
    helpers in `tui.widgets.cells` align columns. Never build Content from markup with foreign text.
 """
